@@ -1,0 +1,225 @@
+/*
+ * The arbiter process: takes the directory's lock, recovers, then loops: drain
+ * the rings, commit a group, keep house. One thread; snapshots are made by a
+ * child process.
+ *
+ * It ends when the master orders it to (ORDER_DRAIN: the queue is worked off,
+ * the log sealed, the index marked clean), when the master dies, or when a
+ * batch could not be made durable.
+ */
+#include "common/border.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bsd/unistd.h>
+
+#include "arbiter/directory.h"
+#include "arbiter/group_commit.h"
+#include "arbiter/recovery.h"
+#include "arbiter/snapshot.h"
+#include "common/exit_status.h"
+#include "common/report.h"
+#include "common/rfc3339.h"
+
+#define LOCK_WAIT_FIRST_MS 1000
+#define LOCK_WAIT_RESTART_MS 10000
+#define LOCK_RETRY_MS 10
+#define HOUSEKEEPING_MS 1000
+
+struct arbiter {
+    struct group_commit commit;
+    struct snapshots *snapshots;
+    struct border *border;
+    const struct settings *settings;
+    bool spill_failed;
+};
+
+static void set_state(struct border *border, enum arbiter_state state)
+{
+    atomic_store(&border->arbiter_state, state);
+    uint64_t one = 1;
+    ssize_t done = write(border->master_event_fd, &one, sizeof one);
+    (void)done; /* an eventfd that is full wakes its reader all the same */
+    for (uint32_t n = 0; n < WORKER_MAX; n++)
+        bell_ring(&border->worker[n].bell);
+}
+
+/* Signals are the master's: Ctrl-C reaches the whole process group, but the arbiter leaves last, on order. */
+static void leave_signals_to_master(void)
+{
+    static const int ignored[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signal(ignored[i], SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void die_with_master(pid_t master)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != master)
+        _exit(EXIT_STATUS_ORPHANED);
+}
+
+/* A predecessor that was just killed may hold the lock for a moment longer. */
+static void take_lock(struct border *border, const char *data_dir)
+{
+    int patience_ms = atomic_load(&border->arbiter_epoch) == 0 ? LOCK_WAIT_FIRST_MS : LOCK_WAIT_RESTART_MS;
+    int error;
+    while ((error = directory_lock(data_dir)) == EWOULDBLOCK && patience_ms > 0) {
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_RETRY_MS * 1000000L}, NULL);
+        patience_ms -= LOCK_RETRY_MS;
+    }
+    if (error == EWOULDBLOCK) {
+        report_usage_error("data dir already locked by another process: %s", data_dir);
+        _exit(EXIT_STATUS_LOCKED);
+    }
+    if (error)
+        report_fatal(EXIT_STATUS_FAILED, "cannot lock %s/LOCK: %s", data_dir, strerror(error));
+}
+
+static void recover_or_exit(struct arbiter *a)
+{
+    const char *dir = a->settings->data_dir;
+    int error = directory_prepare(dir);
+    if (error)
+        report_fatal(EXIT_STATUS_FAILED, "cannot make the data directory %s: %s", dir, strerror(error));
+    take_lock(a->border, dir);
+    set_state(a->border, ARBITER_RECOVERING);
+    error = recover_ledger(a->settings, &a->commit.store, &a->commit.log);
+    if (error)
+        _exit(error == EUCLEAN ? EXIT_STATUS_CORRUPT : EXIT_STATUS_FAILED);
+}
+
+static void publish_figures(struct arbiter *a)
+{
+    struct arbiter_counters *counters = &a->border->arbiter;
+    struct store_figures figures;
+    store_read_figures(a->commit.store, &figures);
+    atomic_store(&counters->events, figures.events);
+    atomic_store(&counters->idempotency_hot_keys, figures.hot_keys);
+    atomic_store(&counters->idempotency_spilled_keys, figures.spilled_keys);
+    atomic_store(&counters->log_bytes, log_writer_head(a->commit.log)->position);
+    atomic_store(&counters->queue_depth, write_queue_count(a->commit.queue));
+    atomic_store(&counters->active_books, write_queue_books(a->commit.queue));
+}
+
+static void begin(struct arbiter *a)
+{
+    struct border *border = a->border;
+    uint64_t epoch = atomic_fetch_add(&border->arbiter_epoch, 1) + 1;
+    struct store_figures figures;
+    a->commit.queue = write_queue_create(a->settings->write_queue_depth);
+    a->commit.links = worker_links_create(border, epoch);
+    a->snapshots = snapshots_create(a->settings->data_dir, a->settings->log_snapshot_every);
+    worker_links_follow_generations(a->commit.links);
+    store_read_figures(a->commit.store, &figures);
+    snapshots_follow(a->snapshots, figures.events);
+    atomic_fetch_add(&border->index_generation, 1);
+    atomic_store(&border->durable_position, log_writer_head(a->commit.log)->position);
+    publish_figures(a);
+    set_state(border, ARBITER_READY);
+}
+
+static void keep_house(struct arbiter *a)
+{
+    struct store_figures figures;
+    int error = store_maintain(a->commit.store);
+    if (error && !a->spill_failed)
+        report(REPORT_WARNING, "cannot spill idempotency keys: %s; they stay in memory until it succeeds",
+               strerror(error));
+    a->spill_failed = error != 0;
+    store_read_figures(a->commit.store, &figures);
+    if (snapshots_follow(a->snapshots, figures.events))
+        counter_add(&a->border->arbiter.snapshots, 1);
+    publish_figures(a);
+}
+
+static bool draining(const struct arbiter *a)
+{
+    return atomic_load(&a->border->arbiter_order) == ORDER_DRAIN;
+}
+
+/* Nothing waits. Fills the log ahead if need be, then sleeps until somebody rings. */
+static void rest(struct arbiter *a)
+{
+    struct bell *bell = &a->border->arbiter_bell;
+    if (log_writer_wants_room(a->commit.log)) {
+        int error = log_writer_reserve(a->commit.log, 1u << 20);
+        if (error && error != ENOSPC && error != EDQUOT)
+            report_fatal(EXIT_STATUS_COMMIT_FAILED, "filling the log ahead failed: %s", strerror(error));
+    }
+    bell_prepare_sleep(bell);
+    if (worker_links_idle(a->commit.links) && !draining(a)) {
+        struct pollfd fd = {.fd = bell->fd, .events = POLLIN};
+        (void)poll(&fd, 1, a->snapshots && snapshots_busy(a->snapshots) ? HOUSEKEEPING_MS : -1);
+    }
+    bell_wake_up(bell);
+}
+
+static void run(struct arbiter *a)
+{
+    struct group_commit *c = &a->commit;
+    for (;;) {
+        if (worker_links_follow_generations(c->links))
+            store_clear_dead_readers(c->store);
+        worker_links_drain(c->links, c->queue);
+        if (write_queue_count(c->queue) > 0) {
+            group_commit_run(c);
+            keep_house(a);
+        } else if (draining(a)) {
+            return;
+        } else {
+            worker_links_ring_bells(c->links, false);
+            keep_house(a);
+            rest(a);
+        }
+    }
+}
+
+/* A clean stop: the next start trusts the index as it is, on any boot. */
+static void stop(struct arbiter *a)
+{
+    set_state(a->border, ARBITER_STOPPING);
+    snapshots_wait(a->snapshots);
+    int error = log_writer_seal(a->commit.log, clock_now_us());
+    if (error)
+        report_fatal(EXIT_STATUS_COMMIT_FAILED, "sealing the log failed: %s", strerror(error));
+    error = store_seal(a->commit.store);
+    if (error)
+        report(REPORT_WARNING, "cannot mark the index clean: %s; the next start rebuilds it", strerror(error));
+    report(REPORT_INFO, "stopped at log position %" PRIu64, log_writer_head(a->commit.log)->position);
+    worker_links_destroy(&a->commit.links);
+    write_queue_destroy(&a->commit.queue);
+    snapshots_destroy(&a->snapshots);
+    store_close(&a->commit.store);
+    log_writer_close(&a->commit.log);
+}
+
+void arbiter_run(struct border *border, const struct settings *settings)
+{
+    struct arbiter a = {
+        .border = border,
+        .settings = settings,
+        .commit = {.border = border, .settings = settings},
+    };
+    die_with_master(getppid());
+    leave_signals_to_master();
+    report_set_process("arbiter");
+    setproctitle("-talead: arbiter %s", settings->data_dir);
+    recover_or_exit(&a);
+    begin(&a);
+    run(&a);
+    stop(&a);
+    exit(EXIT_STATUS_OK);
+}

@@ -1,0 +1,102 @@
+#include "arbiter/directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/data_dir.h"
+
+int directory_lock(const char *data_dir)
+{
+    char *path = data_dir_path(data_dir, DATA_DIR_LOCK);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    free(path);
+    if (fd < 0)
+        return errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    int error = errno;
+    close(fd);
+    return error;
+}
+
+int directory_sync(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int error = fsync(fd) ? errno : 0;
+    close(fd);
+    return error;
+}
+
+static int make_folder(const char *path)
+{
+    return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : errno;
+}
+
+/* The directory that holds `path`, newly allocated. */
+static char *parent_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return strdup(".");
+    return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}
+
+int directory_prepare(const char *data_dir)
+{
+    static const char *const folders[] = {DATA_DIR_LOG, DATA_DIR_SNAPSHOTS};
+    int error = make_folder(data_dir);
+    for (size_t i = 0; error == 0 && i < sizeof folders / sizeof *folders; i++) {
+        char *path = data_dir_path(data_dir, folders[i]);
+        error = make_folder(path);
+        free(path);
+    }
+    if (error == 0)
+        error = directory_sync(data_dir);
+    char *parent = parent_of(data_dir);
+    if (error == 0 && parent)
+        error = directory_sync(parent);
+    free(parent);
+    return error;
+}
+
+static int empty_folder(const char *path, DIR *dir)
+{
+    struct dirent *entry;
+    while (errno = 0, (entry = readdir(dir))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        char *file = data_dir_path(path, entry->d_name);
+        int error = unlink(file) ? errno : 0;
+        free(file);
+        if (error && error != ENOENT)
+            return error;
+    }
+    return errno;
+}
+
+int directory_remove(const char *data_dir, const char *name)
+{
+    char *path = data_dir_path(data_dir, name);
+    int error = 0;
+    DIR *dir = opendir(path);
+    if (!dir) {
+        error = errno;
+    } else {
+        error = empty_folder(path, dir);
+        closedir(dir);
+        if (error == 0 && rmdir(path) != 0)
+            error = errno;
+    }
+    free(path);
+    if (error == 0)
+        error = directory_sync(data_dir);
+    return error == ENOENT ? 0 : error;
+}

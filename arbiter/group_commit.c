@@ -1,0 +1,131 @@
+#include "arbiter/group_commit.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/exit_status.h"
+#include "common/report.h"
+#include "common/rfc3339.h"
+
+/*
+ * Packed bytes in one group. Keeps the pages that its index transaction
+ * dirties well under LMDB's limit, even when every posting of every draft is
+ * on an account of its own.
+ */
+#define GROUP_BYTES_MAX (192u << 10)
+#define EVENT_OVERHEAD_BYTES 64 /* what an event adds to book and body */
+
+static void decide(struct group_commit *c, const struct queued_draft *draft, int64_t now_us)
+{
+    struct submission *s = draft->submission;
+    struct verdict *verdict = &s->verdicts[draft->index];
+    switch (s->kind) {
+    case SUBMISSION_POST:
+        store_decide_post(c->store, draft->book, draft->packed, now_us, verdict);
+        break;
+    case SUBMISSION_ASSET:
+        store_decide_asset(c->store, draft->packed, now_us, verdict);
+        break;
+    case SUBMISSION_ACCOUNT:
+        store_decide_account(c->store, draft->book, draft->packed, now_us, verdict);
+        break;
+    }
+}
+
+static void count_verdict(struct group_commit *c, const struct verdict *verdict)
+{
+    struct arbiter_counters *counters = &c->border->arbiter;
+    counter_add(&counters->verdicts[verdict->code], 1);
+    if (verdict->deduplicated)
+        counter_add(&counters->replays, 1);
+}
+
+/* Every draft of the group has its verdict: count them, and answer the submissions that are complete. */
+static void answer(struct group_commit *c, const struct queued_draft *group, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct submission *s = group[i].submission;
+        count_verdict(c, &s->verdicts[group[i].index]);
+        assert(s->undecided > 0);
+        if (--s->undecided == 0)
+            worker_links_answer(c->links, s);
+    }
+}
+
+/* Nothing was decided and nothing written: the same key tried again later will do. */
+static void answer_unavailable(struct group_commit *c, const struct queued_draft *group, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        group[i].submission->verdicts[group[i].index].code = VERDICT_UNAVAILABLE;
+    answer(c, group, count);
+    worker_links_ring_bells(c->links, false);
+}
+
+static void commit_failed(const char *what, int error)
+{
+    report_fatal(EXIT_STATUS_COMMIT_FAILED,
+                 "%s failed: %s; nothing of this group is acknowledged, the restart proves the log's tail", what,
+                 strerror(error));
+}
+
+/* True when there is room for the batch. A full disk refuses the group and says so once. */
+static bool reserve(struct group_commit *c, const struct queued_draft *group, uint32_t count)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++)
+        bytes += group[i].book.len + group[i].packed.len + EVENT_OVERHEAD_BYTES;
+    int error = log_writer_reserve(c->log, bytes);
+    if (error == ENOSPC || error == EDQUOT) {
+        if (!c->disk_full)
+            report(REPORT_ERROR, "no space for the log in %s: posts are answered 503 until there is; reads go on",
+                   c->settings->data_dir);
+        c->disk_full = true;
+        return false;
+    }
+    if (error)
+        commit_failed("making room in the log", error);
+    if (c->disk_full)
+        report(REPORT_INFO, "there is space for the log again: posts are taken");
+    c->disk_full = false;
+    return true;
+}
+
+static void make_durable(struct group_commit *c, int64_t now_us)
+{
+    uint64_t sync_ns;
+    int error = log_writer_append(c->log, store_payload(c->store), store_event_count(c->store), now_us, &sync_ns);
+    if (error)
+        commit_failed("writing the log", error);
+    fast_count(&c->border->arbiter.fdatasync_duration, sync_ns);
+    const struct log_head *head = log_writer_head(c->log);
+    struct log_mark mark = {head->position, head->next_batch, head->chain, head->ledger};
+    error = store_commit(c->store, &mark);
+    if (error)
+        commit_failed("writing the index", error);
+    atomic_store(&c->border->durable_position, head->position);
+}
+
+void group_commit_run(struct group_commit *c)
+{
+    uint32_t count;
+    uint64_t begin_ns = clock_monotonic_ns();
+    const struct queued_draft *group =
+        write_queue_take(c->queue, c->settings->write_batch_max, GROUP_BYTES_MAX, &count);
+    if (!reserve(c, group, count)) {
+        answer_unavailable(c, group, count);
+        return;
+    }
+    int64_t now_us = clock_now_us();
+    store_begin(c->store, log_writer_head(c->log)->position);
+    for (uint32_t i = 0; i < count; i++)
+        decide(c, &group[i], now_us);
+    bool wrote = store_event_count(c->store) > 0;
+    if (wrote)
+        make_durable(c, now_us);
+    answer(c, group, count);
+    worker_links_ring_bells(c->links, wrote);
+    size_count(&c->border->arbiter.group_size, count);
+    fast_count(&c->border->arbiter.group_duration, clock_monotonic_ns() - begin_ns);
+}

@@ -1,0 +1,145 @@
+#include "arbiter/hot_keys.h"
+
+/*
+ * Linear probing over a table of entry numbers, at most half full. Deleting
+ * shifts the followers of a hole back, so no tombstones pile up. SHA-256
+ * digests are random, their first octets are the hash.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/exit_status.h"
+#include "common/report.h"
+
+#define EMPTY UINT32_MAX
+
+struct hot_keys {
+    struct hot_key *entries; /* entry n lies at n & (capacity - 1) */
+    uint64_t capacity;       /* power of two */
+    uint64_t first, end;
+    uint32_t *table;         /* of 2 * capacity places: entry number & (capacity - 1), or EMPTY */
+};
+
+static void *must(void *p)
+{
+    if (!p)
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory for idempotency keys; lower TALEA_LOG_IDEM_HOT_CAP");
+    return p;
+}
+
+static uint64_t home(const struct hot_keys *k, const struct sha256 *digest)
+{
+    uint64_t n;
+    memcpy(&n, digest->octets + 24, sizeof n);
+    return n & (2 * k->capacity - 1);
+}
+
+static uint64_t next_place(const struct hot_keys *k, uint64_t place)
+{
+    return (place + 1) & (2 * k->capacity - 1);
+}
+
+static void insert(struct hot_keys *k, uint64_t number)
+{
+    uint64_t slot = number & (k->capacity - 1);
+    uint64_t place = home(k, &k->entries[slot].digest);
+    while (k->table[place] != EMPTY)
+        place = next_place(k, place);
+    k->table[place] = (uint32_t)slot;
+}
+
+static void resize(struct hot_keys *k, uint64_t capacity)
+{
+    struct hot_key *entries = must(aligned_alloc(64, capacity * sizeof *entries));
+    uint32_t *table = must(malloc(2 * capacity * sizeof *table));
+    for (uint64_t n = k->first; n < k->end; n++)
+        entries[n & (capacity - 1)] = k->entries[n & (k->capacity - 1)];
+    memset(table, 0xff, 2 * capacity * sizeof *table);
+    free(k->entries);
+    free(k->table);
+    k->entries = entries;
+    k->table = table;
+    k->capacity = capacity;
+    for (uint64_t n = k->first; n < k->end; n++)
+        insert(k, n);
+}
+
+struct hot_keys *hot_keys_create(void)
+{
+    struct hot_keys *k = must(calloc(1, sizeof *k));
+    resize(k, 1024);
+    return k;
+}
+
+void hot_keys_destroy(struct hot_keys **keys)
+{
+    if (!*keys)
+        return;
+    free((*keys)->entries);
+    free((*keys)->table);
+    free(*keys);
+    *keys = NULL;
+}
+
+static uint64_t find_place(const struct hot_keys *k, const struct sha256 *digest)
+{
+    for (uint64_t place = home(k, digest);; place = next_place(k, place)) {
+        uint32_t slot = k->table[place];
+        if (slot == EMPTY)
+            return UINT64_MAX;
+        if (memcmp(&k->entries[slot].digest, digest, sizeof *digest) == 0)
+            return place;
+    }
+}
+
+const struct hot_key *hot_keys_find(const struct hot_keys *k, const struct sha256 *digest)
+{
+    uint64_t place = find_place(k, digest);
+    return place == UINT64_MAX ? NULL : &k->entries[k->table[place]];
+}
+
+void hot_keys_add(struct hot_keys *k, const struct hot_key *key)
+{
+    if (k->end - k->first == k->capacity)
+        resize(k, 2 * k->capacity);
+    k->entries[k->end & (k->capacity - 1)] = *key;
+    insert(k, k->end++);
+}
+
+uint64_t hot_keys_first(const struct hot_keys *k)
+{
+    return k->first;
+}
+
+uint64_t hot_keys_end(const struct hot_keys *k)
+{
+    return k->end;
+}
+
+const struct hot_key *hot_keys_at(const struct hot_keys *k, uint64_t number)
+{
+    assert(number >= k->first && number < k->end);
+    return &k->entries[number & (k->capacity - 1)];
+}
+
+/* Is `home_place` outside the cyclic range (hole, place]? Then its entry may move into the hole. */
+static bool may_move(uint64_t hole, uint64_t place, uint64_t home_place)
+{
+    return hole <= place ? home_place <= hole || home_place > place : home_place <= hole && home_place > place;
+}
+
+void hot_keys_drop_oldest(struct hot_keys *k)
+{
+    assert(k->first < k->end);
+    uint64_t hole = find_place(k, &hot_keys_at(k, k->first)->digest);
+    assert(hole != UINT64_MAX);
+    for (uint64_t place = next_place(k, hole); k->table[place] != EMPTY; place = next_place(k, place)) {
+        if (may_move(hole, place, home(k, &k->entries[k->table[place]].digest))) {
+            k->table[hole] = k->table[place];
+            hole = place;
+        }
+    }
+    k->table[hole] = EMPTY;
+    k->first++;
+}

@@ -1,0 +1,231 @@
+#include "arbiter/index_writer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/data_dir.h"
+#include "common/exit_status.h"
+#include "common/report.h"
+
+#define MAP_STEP_BYTES (16u << 20)
+#define READERS_MAX 512
+
+struct index_writer {
+    MDB_env *env;
+    MDB_txn *reading; /* renewed after every commit */
+    MDB_txn *writing; /* between begin and commit or abort */
+    MDB_dbi table[INDEX_TABLE_COUNT];
+    int data_fd; /* for fallocate alone */
+    uint64_t map_bytes;
+};
+
+static int errno_of(int mdb_error)
+{
+    if (mdb_error == MDB_NOTFOUND)
+        return ENOENT;
+    return mdb_error >= 0 ? mdb_error : EIO;
+}
+
+static uint64_t round_up(uint64_t bytes)
+{
+    return (bytes + MAP_STEP_BYTES - 1) / MAP_STEP_BYTES * MAP_STEP_BYTES;
+}
+
+static int open_data_file(struct index_writer *w, const char *path)
+{
+    struct stat st;
+    char *file = data_dir_path(path, "data.mdb");
+    w->data_fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int error = w->data_fd < 0 || fstat(w->data_fd, &st) != 0 ? errno : 0;
+    free(file);
+    if (error)
+        return error;
+    w->map_bytes = round_up((uint64_t)st.st_size + 1);
+    return 0;
+}
+
+static int allocate(struct index_writer *w, uint64_t bytes)
+{
+    int error;
+    do
+        error = posix_fallocate(w->data_fd, 0, (off_t)bytes);
+    while (error == EINTR);
+    return error;
+}
+
+static int open_environment(struct index_writer *w, const char *path)
+{
+    int error = mdb_env_create(&w->env);
+    if (error == 0)
+        error = mdb_env_set_maxdbs(w->env, INDEX_TABLE_COUNT);
+    if (error == 0)
+        error = mdb_env_set_maxreaders(w->env, READERS_MAX);
+    if (error == 0)
+        error = mdb_env_set_mapsize(w->env, w->map_bytes);
+    if (error == 0)
+        error = mdb_env_open(w->env, path, MDB_WRITEMAP | MDB_NOSYNC | MDB_NOTLS, 0600);
+    return error;
+}
+
+static int open_tables(struct index_writer *w)
+{
+    int error = mdb_txn_begin(w->env, NULL, 0, &w->writing);
+    for (int i = 0; error == 0 && i < INDEX_TABLE_COUNT; i++)
+        error = mdb_dbi_open(w->writing, index_table_names[i], MDB_CREATE, &w->table[i]);
+    if (error == 0)
+        error = mdb_txn_commit(w->writing);
+    else if (w->writing)
+        mdb_txn_abort(w->writing);
+    w->writing = NULL;
+    if (error == 0)
+        error = mdb_txn_begin(w->env, NULL, MDB_RDONLY, &w->reading);
+    return error;
+}
+
+int index_writer_open(const char *path, struct index_writer **out)
+{
+    struct index_writer *w = calloc(1, sizeof *w);
+    if (!w)
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
+    w->data_fd = -1;
+    int error = mkdir(path, 0700) != 0 && errno != EEXIST ? errno : 0;
+    if (error == 0)
+        error = open_data_file(w, path);
+    /* LMDB takes an empty file for a new environment, a preallocated one for a damaged one: allocate once it is open. */
+    if (error == 0)
+        error = errno_of(open_environment(w, path));
+    if (error == 0)
+        error = allocate(w, w->map_bytes);
+    if (error == 0)
+        error = errno_of(open_tables(w));
+    if (error)
+        index_writer_close(&w);
+    *out = w;
+    return error;
+}
+
+void index_writer_close(struct index_writer **writer)
+{
+    struct index_writer *w = *writer;
+    if (!w)
+        return;
+    if (w->reading)
+        mdb_txn_abort(w->reading);
+    if (w->env)
+        mdb_env_close(w->env);
+    if (w->data_fd >= 0)
+        close(w->data_fd);
+    free(w);
+    *writer = NULL;
+}
+
+int index_writer_get(struct index_writer *w, enum index_table table, const void *key, size_t key_len,
+                     struct bytes *value)
+{
+    assert(!w->writing);
+    MDB_val k = {key_len, (void *)key}, v;
+    int error = mdb_get(w->reading, w->table[table], &k, &v);
+    if (error == 0)
+        *value = bytes_of(v.mv_data, v.mv_size);
+    return errno_of(error);
+}
+
+/* The map can be replaced only while no transaction of this process is open. */
+static int grow_map(struct index_writer *w, uint64_t bytes)
+{
+    int error = allocate(w, bytes);
+    if (error)
+        return error;
+    mdb_txn_reset(w->reading);
+    error = mdb_env_set_mapsize(w->env, bytes);
+    if (error == 0)
+        w->map_bytes = bytes;
+    int renewed = mdb_txn_renew(w->reading);
+    return errno_of(error ? error : renewed);
+}
+
+/*
+ * A put may copy its leaf and the branches over it, and split them; puts are
+ * sorted, so neighbours share most of that. Four pages each and the bytes
+ * themselves are more than was ever seen.
+ */
+static int ensure_room(struct index_writer *w, uint64_t put_count, uint64_t put_bytes)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    int error = mdb_env_info(w->env, &info);
+    if (error == 0)
+        error = mdb_env_stat(w->env, &stat);
+    if (error)
+        return errno_of(error);
+    uint64_t used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+    uint64_t need = used + (put_count * 4 + 256) * stat.ms_psize + 2 * put_bytes;
+    if (need <= w->map_bytes)
+        return 0;
+    uint64_t comfortable = w->map_bytes + w->map_bytes / 4;
+    return grow_map(w, round_up(need > comfortable ? need : comfortable));
+}
+
+int index_writer_begin(struct index_writer *w, uint64_t put_count, uint64_t put_bytes)
+{
+    assert(!w->writing);
+    int error = ensure_room(w, put_count, put_bytes);
+    return error ? error : errno_of(mdb_txn_begin(w->env, NULL, 0, &w->writing));
+}
+
+int index_writer_put(struct index_writer *w, enum index_table table, const void *key, size_t key_len,
+                     const void *value, size_t value_len)
+{
+    return index_writer_put_two(w, table, key, key_len, value, value_len, NULL, 0);
+}
+
+int index_writer_put_two(struct index_writer *w, enum index_table table, const void *key, size_t key_len,
+                         const void *first, size_t first_len, const void *second, size_t second_len)
+{
+    assert(w->writing);
+    MDB_val k = {key_len, (void *)key}, v = {first_len + second_len, NULL};
+    int error = mdb_put(w->writing, w->table[table], &k, &v, MDB_RESERVE);
+    if (error)
+        return errno_of(error);
+    memcpy(v.mv_data, first, first_len);
+    if (second_len)
+        memcpy((uint8_t *)v.mv_data + first_len, second, second_len);
+    return 0;
+}
+
+int index_writer_commit(struct index_writer *w)
+{
+    assert(w->writing);
+    mdb_txn_reset(w->reading);
+    int error = mdb_txn_commit(w->writing);
+    w->writing = NULL;
+    int renewed = mdb_txn_renew(w->reading);
+    return errno_of(error ? error : renewed);
+}
+
+void index_writer_abort(struct index_writer *w)
+{
+    if (w->writing)
+        mdb_txn_abort(w->writing);
+    w->writing = NULL;
+}
+
+int index_writer_sync(struct index_writer *w)
+{
+    return errno_of(mdb_env_sync(w->env, 1));
+}
+
+void index_writer_clear_dead_readers(struct index_writer *w)
+{
+    int dead;
+    int error = mdb_reader_check(w->env, &dead);
+    if (error)
+        report(REPORT_WARNING, "cannot check the index's reader table: %s", mdb_strerror(error));
+}

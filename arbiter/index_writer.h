@@ -1,0 +1,48 @@
+#ifndef TALEA_ARBITER_INDEX_WRITER_H
+#define TALEA_ARBITER_INDEX_WRITER_H
+/*
+ * The writing side of <dir>/index: an LMDB environment with MDB_WRITEMAP and
+ * MDB_NOSYNC. The death of a process leaves it whole; the death of the
+ * operating system does not, so index_state.h decides at the start whether it
+ * may be opened at all.
+ *
+ * The map grows in steps, and each step is allocated on the disk first: a
+ * hole in a sparse map on a full disk would be a SIGBUS.
+ *
+ * All return 0, ENOENT (get alone) or another errno.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/bytes.h"
+#include "common/index_schema.h"
+
+struct index_writer;
+
+/* Opens <path> (the folder), making an empty environment where there is none. */
+int index_writer_open(const char *path, struct index_writer **out) __attribute__((warn_unused_result));
+void index_writer_close(struct index_writer **writer);
+
+/* Looks up in the committed state. The slice is valid until the next commit. */
+int index_writer_get(struct index_writer *writer, enum index_table table, const void *key, size_t key_len,
+                     struct bytes *value) __attribute__((warn_unused_result));
+
+/* One transaction: begin with room for `put_count` puts of `put_bytes` in all, put, commit. Between, no get. */
+int index_writer_begin(struct index_writer *writer, uint64_t put_count, uint64_t put_bytes)
+    __attribute__((warn_unused_result));
+int index_writer_put(struct index_writer *writer, enum index_table table, const void *key, size_t key_len,
+                     const void *value, size_t value_len) __attribute__((warn_unused_result));
+/* Puts a fixed part and what lies behind it as one value. */
+int index_writer_put_two(struct index_writer *writer, enum index_table table, const void *key, size_t key_len,
+                         const void *first, size_t first_len, const void *second, size_t second_len)
+    __attribute__((warn_unused_result));
+int index_writer_commit(struct index_writer *writer) __attribute__((warn_unused_result));
+void index_writer_abort(struct index_writer *writer);
+
+/* Brings all of it to stable storage: before it is marked clean. */
+int index_writer_sync(struct index_writer *writer) __attribute__((warn_unused_result));
+
+/* Frees the places in the reader table that dead processes left. */
+void index_writer_clear_dead_readers(struct index_writer *writer);
+
+#endif

@@ -1,0 +1,141 @@
+#include "arbiter/recovery.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arbiter/directory.h"
+#include "arbiter/index_state.h"
+#include "arbiter/snapshot.h"
+#include "common/data_dir.h"
+#include "common/report.h"
+#include "common/rfc3339.h"
+
+struct recovering {
+    const struct settings *settings;
+    char *index_path;
+    struct uuid ledger;
+    uint64_t witness; /* the highest position that something durable has seen */
+    const char *witness_name;
+};
+
+static void see_witness(struct recovering *r, uint64_t position, const char *name)
+{
+    if (position > r->witness) {
+        r->witness = position;
+        r->witness_name = name;
+    }
+}
+
+/* A new ledger, unless something says that there was one. */
+static int create_ledger(struct recovering *r)
+{
+    struct log_head head;
+    char *keys = data_dir_path(r->settings->data_dir, DATA_DIR_IDEMPOTENCY);
+    bool remains = access(r->index_path, F_OK) == 0 || access(keys, F_OK) == 0 ||
+                   snapshots_newest(r->settings->data_dir) != 0;
+    free(keys);
+    if (remains) {
+        report(REPORT_ERROR,
+               "%s has an index, snapshots or idempotency keys but no log: the folder %s/" DATA_DIR_LOG
+               " is missing or empty; restore it from a backup",
+               r->settings->data_dir, r->settings->data_dir);
+        return EUCLEAN;
+    }
+    int error = log_create(r->settings->data_dir, &head);
+    if (error) {
+        report(REPORT_ERROR, "cannot create the log in %s: %s", r->settings->data_dir, strerror(error));
+        return error;
+    }
+    r->ledger = head.ledger;
+    report(REPORT_INFO, "new ledger created in %s", r->settings->data_dir);
+    return 0;
+}
+
+/* Throws an unusable index away and puts the newest snapshot in its place, or nothing. */
+static int replace_index(struct recovering *r, const char *why)
+{
+    if (why)
+        report(REPORT_WARNING, "the index in %s is thrown away (%s) and rebuilt from the log", r->index_path, why);
+    int error = directory_remove(r->settings->data_dir, DATA_DIR_INDEX);
+    if (error) {
+        report(REPORT_ERROR, "cannot remove %s: %s", r->index_path, strerror(error));
+        return error;
+    }
+    error = snapshots_restore(r->settings->data_dir, r->ledger, r->index_path);
+    return error == ENOENT ? 0 : error;
+}
+
+static int open_store(struct recovering *r, struct store **store, bool *has_mark, struct log_mark *mark)
+{
+    const char *why = NULL;
+    uint64_t cap = r->settings->log_idem_hot_cap;
+    bool usable = index_state_usable(r->index_path, r->ledger, &why);
+    int error = usable ? 0 : replace_index(r, why);
+    if (error == 0)
+        error = store_open(r->settings->data_dir, r->ledger, cap, store, has_mark, mark);
+    /* What LMDB itself takes for broken, or what holds no state of ours: once more without it. */
+    if (error && error != ENOSPC && error != EDQUOT && error != ENOMEM) {
+        error = replace_index(r, strerror(error));
+        if (error == 0)
+            error = store_open(r->settings->data_dir, r->ledger, cap, store, has_mark, mark);
+    }
+    if (error)
+        report(REPORT_ERROR, "cannot open the index in %s: %s", r->index_path, strerror(error));
+    return error;
+}
+
+static int replay(struct recovering *r, struct store *store, const struct log_mark *mark, struct recovered_log *log)
+{
+    see_witness(r, snapshots_newest(r->settings->data_dir), "newest snapshot");
+    see_witness(r, store_index_position(store), "index");
+    if (mark)
+        see_witness(r, mark->position, "idempotency index");
+    int error = log_recover(r->settings->data_dir, mark, r->witness, r->witness_name, store_replay_batch, store, log);
+    return error ? error : store_replay_end(store);
+}
+
+static int recover(struct recovering *r, struct store **store, struct log_writer **writer)
+{
+    bool has_mark;
+    struct log_mark mark;
+    struct recovered_log log;
+    int error = log_identify(r->settings->data_dir, &r->ledger);
+    if (error == ENOENT)
+        error = create_ledger(r);
+    if (error)
+        return error;
+    error = open_store(r, store, &has_mark, &mark);
+    if (error)
+        return error;
+    error = replay(r, *store, has_mark ? &mark : NULL, &log);
+    if (error)
+        return error;
+    error = log_writer_open(r->settings->data_dir, &log.head, log.segment_sealed, r->settings->log_segment_max, writer);
+    if (error)
+        report(REPORT_ERROR, "cannot open the log for writing: %s", strerror(error));
+    return error;
+}
+
+int recover_ledger(const struct settings *settings, struct store **store, struct log_writer **log)
+{
+    struct recovering r = {.settings = settings, .witness_name = "log"};
+    uint64_t begin = clock_monotonic_ns();
+    r.index_path = data_dir_path(settings->data_dir, DATA_DIR_INDEX);
+    *store = NULL;
+    *log = NULL;
+    int error = recover(&r, store, log);
+    free(r.index_path);
+    if (error) {
+        store_close(store);
+        log_writer_close(log);
+        return error;
+    }
+    struct store_figures figures;
+    store_read_figures(*store, &figures);
+    report(REPORT_INFO, "recovered: %" PRIu64 " events, log position %" PRIu64 ", in %" PRIu64 " ms", figures.events,
+           log_writer_head(*log)->position, (clock_monotonic_ns() - begin) / 1000000);
+    return 0;
+}

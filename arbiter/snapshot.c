@@ -1,0 +1,298 @@
+#include "arbiter/snapshot.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <lmdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "arbiter/directory.h"
+#include "common/data_dir.h"
+#include "common/exit_status.h"
+#include "common/index_schema.h"
+#include "common/report.h"
+
+#include <bsd/unistd.h>
+
+#define KEPT 2
+#define NAME_FORMAT "snapshot-%020" PRIu64 ".mdb"
+#define NAME_MAX_BYTES 48
+#define TEMPORARY_NAME "snapshot.new"
+#define COPY_NICENESS 10
+
+struct snapshots {
+    char *data_dir;
+    uint64_t every;
+    uint64_t events_then; /* in the ledger when the last copy was started */
+    bool counted;
+    pid_t child; /* 0: none */
+};
+
+struct snapshots *snapshots_create(const char *data_dir, uint64_t every_events)
+{
+    struct snapshots *s = calloc(1, sizeof *s);
+    if (!s || !(s->data_dir = strdup(data_dir)))
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
+    s->every = every_events;
+    return s;
+}
+
+void snapshots_destroy(struct snapshots **snapshots)
+{
+    if (!*snapshots)
+        return;
+    free((*snapshots)->data_dir);
+    free(*snapshots);
+    *snapshots = NULL;
+}
+
+/* --- names --- */
+
+static int parse_name(const char *name, uint64_t *position)
+{
+    char again[NAME_MAX_BYTES];
+    if (sscanf(name, "snapshot-%" SCNu64 ".mdb", position) != 1)
+        return EINVAL;
+    snprintf(again, sizeof again, NAME_FORMAT, *position);
+    return strcmp(again, name) == 0 ? 0 : EINVAL;
+}
+
+/* The newest snapshot before position `below`; 0 when there is none. */
+static uint64_t newest_below(const char *folder, uint64_t below)
+{
+    uint64_t newest = 0, position;
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        if (parse_name(entry->d_name, &position) == 0 && position < below && position > newest)
+            newest = position;
+    if (dir)
+        closedir(dir);
+    return newest;
+}
+
+static char *snapshot_path(const char *folder, uint64_t position)
+{
+    char name[NAME_MAX_BYTES];
+    snprintf(name, sizeof name, NAME_FORMAT, position);
+    return data_dir_path(folder, name);
+}
+
+uint64_t snapshots_newest(const char *data_dir)
+{
+    char *folder = data_dir_path(data_dir, DATA_DIR_SNAPSHOTS);
+    uint64_t newest = newest_below(folder, UINT64_MAX);
+    free(folder);
+    return newest;
+}
+
+static void drop_old(const char *folder)
+{
+    uint64_t position = UINT64_MAX;
+    for (int i = 0; i < KEPT; i++)
+        position = newest_below(folder, position);
+    while (position && (position = newest_below(folder, position)) != 0) {
+        char *path = snapshot_path(folder, position);
+        if (unlink(path) != 0)
+            report(REPORT_WARNING, "cannot remove the old snapshot %s: %s", path, strerror(errno));
+        free(path);
+    }
+}
+
+/* --- copying, in the child --- */
+
+/* The meta row of an environment that is one file. */
+static int read_meta(const char *file, struct index_meta *meta)
+{
+    MDB_env *env;
+    MDB_txn *txn = NULL;
+    MDB_dbi table;
+    MDB_val k = {5, (void *)"state"}, v;
+    int error = mdb_env_create(&env);
+    if (error)
+        return EIO;
+    error = mdb_env_set_maxdbs(env, INDEX_TABLE_COUNT);
+    if (error == 0)
+        error = mdb_env_open(env, file, MDB_RDONLY | MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS, 0600);
+    if (error == 0)
+        error = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    if (error == 0)
+        error = mdb_dbi_open(txn, index_table_names[TABLE_META], 0, &table);
+    if (error == 0)
+        error = mdb_get(txn, table, &k, &v);
+    if (error == 0 && v.mv_size == sizeof *meta)
+        memcpy(meta, v.mv_data, sizeof *meta);
+    else if (error == 0)
+        error = EBADMSG;
+    if (txn)
+        mdb_txn_abort(txn);
+    mdb_env_close(env);
+    return error > 0 ? error : error ? EBADMSG : 0;
+}
+
+static int copy_index(const char *index_path, const char *temporary)
+{
+    MDB_env *env;
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno;
+    int error = mdb_env_create(&env);
+    if (error == 0) {
+        error = mdb_env_set_maxdbs(env, INDEX_TABLE_COUNT);
+        if (error == 0)
+            error = mdb_env_open(env, index_path, MDB_RDONLY | MDB_NOTLS, 0600);
+        if (error == 0)
+            error = mdb_env_copyfd2(env, fd, MDB_CP_COMPACT);
+        mdb_env_close(env);
+    }
+    if (error == 0 && fsync(fd) != 0)
+        error = errno;
+    close(fd);
+    return error > 0 ? error : error ? EIO : 0;
+}
+
+static int make_snapshot(const char *data_dir)
+{
+    struct index_meta meta;
+    char *folder = data_dir_path(data_dir, DATA_DIR_SNAPSHOTS);
+    char *index_path = data_dir_path(data_dir, DATA_DIR_INDEX);
+    char *temporary = data_dir_path(folder, TEMPORARY_NAME);
+    char *final = NULL;
+    int error = copy_index(index_path, temporary);
+    if (error == 0)
+        error = read_meta(temporary, &meta);
+    if (error == 0) {
+        final = snapshot_path(folder, meta.position);
+        error = rename(temporary, final) != 0 ? errno : directory_sync(folder);
+    }
+    if (error == 0)
+        drop_old(folder);
+    else
+        unlink(temporary);
+    if (error)
+        report(REPORT_WARNING, "snapshot failed: %s; the next one is tried later, nothing is lost", strerror(error));
+    free(final);
+    free(temporary);
+    free(index_path);
+    free(folder);
+    return error;
+}
+
+static pid_t start_copy(const char *data_dir)
+{
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child < 0)
+        report(REPORT_WARNING, "cannot start a snapshot: %s; the next one is tried later", strerror(errno));
+    if (child != 0)
+        return child < 0 ? 0 : child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(EXIT_STATUS_ORPHANED);
+    closefrom(STDERR_FILENO + 1); /* the lock among them: a child must not hold it beyond its parent's death */
+    setproctitle("-talead: snapshot %s", data_dir);
+    report_set_process("snapshot");
+    if (nice(COPY_NICENESS) == -1)
+        report(REPORT_DEBUG, "snapshot runs at full priority");
+    _exit(make_snapshot(data_dir) ? EXIT_STATUS_FAILED : EXIT_STATUS_OK);
+}
+
+/* --- when --- */
+
+static bool collect(struct snapshots *s, int wait_flags)
+{
+    int status;
+    if (s->child == 0 || waitpid(s->child, &status, wait_flags) != s->child)
+        return false;
+    s->child = 0;
+    return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STATUS_OK;
+}
+
+bool snapshots_follow(struct snapshots *s, uint64_t events)
+{
+    bool succeeded = collect(s, WNOHANG);
+    if (!s->counted) {
+        s->counted = true;
+        s->events_then = events;
+    }
+    uint64_t since = events - s->events_then;
+    if (s->every == 0 || s->child != 0 || since < s->every || since < events / 10)
+        return succeeded;
+    s->events_then = events;
+    s->child = start_copy(s->data_dir);
+    return succeeded;
+}
+
+bool snapshots_busy(const struct snapshots *s)
+{
+    return s->child != 0;
+}
+
+void snapshots_wait(struct snapshots *s)
+{
+    (void)collect(s, 0);
+}
+
+/* --- restoring --- */
+
+static int copy_file(const char *from, const char *to)
+{
+    struct stat st;
+    int in = open(from, O_RDONLY | O_CLOEXEC);
+    if (in < 0)
+        return errno;
+    int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int error = out < 0 || fstat(in, &st) != 0 ? errno : 0;
+    for (off_t done = 0; error == 0 && done < st.st_size;) {
+        ssize_t n = sendfile(out, in, &done, (size_t)(st.st_size - done));
+        if (n < 0 && errno != EINTR)
+            error = errno;
+        else if (n == 0)
+            error = EBADMSG;
+    }
+    if (out >= 0)
+        close(out);
+    close(in);
+    return error;
+}
+
+static int restore_one(const char *file, struct uuid ledger, const char *index_path)
+{
+    struct index_meta meta;
+    int error = read_meta(file, &meta);
+    if (error == 0 && (meta.version != INDEX_VERSION || memcmp(&meta.ledger, &ledger, sizeof ledger) != 0))
+        error = EBADMSG;
+    if (error)
+        return error;
+    if (mkdir(index_path, 0700) != 0 && errno != EEXIST)
+        return errno;
+    char *data = data_dir_path(index_path, "data.mdb");
+    error = copy_file(file, data);
+    free(data);
+    return error;
+}
+
+int snapshots_restore(const char *data_dir, struct uuid ledger, const char *index_path)
+{
+    char *folder = data_dir_path(data_dir, DATA_DIR_SNAPSHOTS);
+    int error = ENOENT;
+    for (uint64_t position = UINT64_MAX; error && (position = newest_below(folder, position)) != 0;) {
+        char *file = snapshot_path(folder, position);
+        error = restore_one(file, ledger, index_path);
+        if (error)
+            report(REPORT_WARNING, "snapshot %s cannot be used (%s): passed over", file, strerror(error));
+        else
+            report(REPORT_INFO, "index restored from %s", file);
+        free(file);
+    }
+    free(folder);
+    return error ? ENOENT : 0;
+}

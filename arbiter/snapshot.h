@@ -1,0 +1,46 @@
+#ifndef TALEA_ARBITER_SNAPSHOT_H
+#define TALEA_ARBITER_SNAPSHOT_H
+/*
+ * Snapshots: compacted copies of the index, <dir>/snapshots/snapshot-<position>.mdb,
+ * so that an index that was lost is rebuilt from the newest and the log behind
+ * it. A copy is made by a child process beside the commit path (the map of the
+ * arbiter's own environment may grow meanwhile, which threads could not bear):
+ * temporary name, fsync, rename, fsync of the folder; the two newest are kept.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/uuid7.h"
+
+struct snapshots;
+
+struct snapshots *snapshots_create(const char *data_dir, uint64_t every_events);
+void snapshots_destroy(struct snapshots **snapshots);
+
+/*
+ * After a commit: starts a copy when `events` have grown by the setting since
+ * the last one, and by a tenth of the ledger (replaying a tenth is cheaper
+ * than copying all of it). Also collects a copy that has ended. True when one
+ * has succeeded since the last call.
+ */
+bool snapshots_follow(struct snapshots *snapshots, uint64_t events);
+
+/* Is a copy under way? Then snapshots_follow wants to be called now and then. */
+bool snapshots_busy(const struct snapshots *snapshots);
+
+/* Waits for a copy that is under way. At a clean stop. */
+void snapshots_wait(struct snapshots *snapshots);
+
+/* Position of the newest snapshot by its name; 0 when there is none. */
+uint64_t snapshots_newest(const char *data_dir);
+
+/*
+ * Puts a copy of the newest snapshot that belongs to `ledger` into an empty
+ * index folder. 0; ENOENT when there is none that can be used (damaged ones
+ * are reported and passed over); or errno.
+ */
+int snapshots_restore(const char *data_dir, struct uuid ledger, const char *index_path)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,502 @@
+#include "arbiter/store.h"
+
+/*
+ * An accepted draft changes the working set at once (so the group's later
+ * drafts see it), adds rows to the index changes, and its event to the
+ * payload. store_commit writes both into the index in one transaction, with
+ * the log's end in the meta row.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arbiter/idempotency.h"
+#include "arbiter/index_changes.h"
+#include "arbiter/index_state.h"
+#include "arbiter/index_writer.h"
+#include "arbiter/working_set.h"
+#include "common/data_dir.h"
+#include "common/event.h"
+#include "common/exit_status.h"
+#include "common/ledger.h"
+#include "common/report.h"
+
+#define REPLAY_COMMIT_ROWS 8000 /* bounds the pages that one LMDB transaction dirties (its limit is 131,071) */
+
+struct store {
+    char *index_path;
+    struct uuid ledger;
+    struct index_writer *index;
+    struct working_set *set;
+    struct index_changes *changes;
+    struct idempotency *idempotency;
+    struct arena *group; /* memory of one group commit */
+    struct arena *draft; /* memory of one draft's judgement */
+    struct buffer payload;
+    uint64_t payload_position; /* where the payload's first byte will lie in the log */
+    uint32_t event_count;
+    struct log_mark settled; /* end of the last committed batch */
+    const struct event *replayed; /* while replaying: the event that is decided again */
+};
+
+/* --- opening --- */
+
+static int index_is_ours(struct store *s)
+{
+    const struct index_meta *meta = working_set_meta(s->set);
+    if (meta->position == 0)
+        return 1;
+    return meta->version == INDEX_VERSION && memcmp(&meta->ledger, &s->ledger, sizeof s->ledger) == 0;
+}
+
+static struct log_mark index_mark(struct store *s)
+{
+    const struct index_meta *meta = working_set_meta(s->set);
+    return (struct log_mark){meta->position, meta->next_batch, meta->chain, meta->ledger};
+}
+
+int store_open(const char *data_dir, struct uuid ledger, uint64_t idem_hot_cap, struct store **out, bool *has_mark,
+               struct log_mark *mark)
+{
+    struct store *s = calloc(1, sizeof *s);
+    struct log_mark keys_mark;
+    bool keys_have_mark = false;
+    if (!s)
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
+    s->ledger = ledger;
+    s->index_path = data_dir_path(data_dir, DATA_DIR_INDEX);
+    s->group = arena_create();
+    s->draft = arena_create();
+    s->changes = index_changes_create();
+    int error = index_writer_open(s->index_path, &s->index);
+    if (error == 0)
+        error = index_state_write(s->index_path, ledger, false);
+    if (error == 0) {
+        s->set = working_set_create(s->index);
+        error = index_is_ours(s) ? 0 : EUCLEAN;
+    }
+    if (error == 0)
+        error = idempotency_open(data_dir, ledger, idem_hot_cap, &s->idempotency, &keys_have_mark, &keys_mark);
+    if (error) {
+        store_close(&s);
+        return error;
+    }
+    *mark = s->settled = index_mark(s);
+    *has_mark = mark->position > 0 && keys_have_mark;
+    if (*has_mark && keys_mark.position < mark->position)
+        *mark = keys_mark;
+    *out = s;
+    return 0;
+}
+
+void store_close(struct store **store)
+{
+    struct store *s = *store;
+    if (!s)
+        return;
+    idempotency_close(&s->idempotency);
+    working_set_destroy(&s->set);
+    index_changes_destroy(&s->changes);
+    index_writer_close(&s->index);
+    arena_destroy(&s->group);
+    arena_destroy(&s->draft);
+    buffer_free(&s->payload);
+    free(s->index_path);
+    free(s);
+    *store = NULL;
+}
+
+uint64_t store_index_position(struct store *s)
+{
+    return working_set_meta(s->set)->position;
+}
+
+/* --- deciding --- */
+
+void store_begin(struct store *s, uint64_t batch_position)
+{
+    assert(s->event_count == 0);
+    buffer_clear(&s->payload);
+    s->payload_position = batch_position + BATCH_HEADER_BYTES;
+}
+
+/* The next event of the book: seq without a gap, a time that never goes back. A replayed one must be just that. */
+static void next_event(struct store *s, struct book_entry *entry, int64_t now_us, struct event *event)
+{
+    const struct book_row *book = book_entry_row(entry);
+    event->seq = book->last_seq + 1;
+    event->at_us = now_us > book->last_at_us ? now_us : book->last_at_us;
+    if (s->replayed) {
+        event->tx_id = s->replayed->tx_id;
+    } else if (event->kind == EVENT_TRANSACTION_POSTED) {
+        event->tx_id = uuid7_make(event->at_us);
+    }
+}
+
+static void append_event(struct store *s, struct book_entry *entry, const struct event *event)
+{
+    struct book_row *book = book_entry_row(entry);
+    size_t begin = s->payload.len;
+    event_pack(&s->payload, event);
+    size_t length = s->payload.len - begin;
+    struct event_row row = {
+        .at_us = event->at_us,
+        .position = s->payload_position + begin,
+        .length = (uint32_t)length,
+        .crc = crc32c(0, s->payload.base + begin, length),
+    };
+    index_changes_event(s->changes, book->book_no, event->seq, &row);
+    book->last_seq = event->seq;
+    book->last_at_us = event->at_us;
+    working_set_meta(s->set)->event_count++;
+    s->event_count++;
+}
+
+struct account_search {
+    struct store *store;
+    struct book_entry *book;
+};
+
+static struct ledger_account *find_account(void *context, struct bytes book, struct bytes path)
+{
+    struct account_search *search = context;
+    (void)book; /* all postings of a draft are in its book, which was found before */
+    if (!search->book)
+        return NULL;
+    struct account_entry *account = working_set_find_account(search->store->set, search->book, path);
+    return account ? account_entry_rules(account) : NULL;
+}
+
+/* Posting rows: one for each account that the draft touches, with its postings in draft order. */
+static void add_posting_rows(struct store *s, struct book_entry *book, const struct draft *draft,
+                             struct ledger_account **accounts, const struct event *event)
+{
+    uint8_t *entries = arena_alloc(s->group, (size_t)draft->posting_count * POSTING_ENTRY_BYTES);
+    uint32_t *counts = arena_alloc(s->draft, draft->posting_count * sizeof *counts);
+    uint32_t *offsets = arena_alloc(s->draft, draft->posting_count * sizeof *offsets);
+    memset(counts, 0, draft->posting_count * sizeof *counts);
+    for (uint32_t i = 0; i < draft->posting_count; i++)
+        counts[accounts[i]->first_posting]++;
+    for (uint32_t i = 0, offset = 0; i < draft->posting_count; offset += counts[i++])
+        offsets[i] = offset;
+    for (uint32_t i = 0; i < draft->posting_count; i++) {
+        uint8_t *entry = entries + (size_t)offsets[accounts[i]->first_posting]++ * POSTING_ENTRY_BYTES;
+        memcpy(entry, &draft->postings[i].minor, 8);
+        entry[8] = (uint8_t)draft->postings[i].direction;
+    }
+    for (uint32_t i = 0; i < draft->posting_count; i++) {
+        if (counts[i] == 0)
+            continue;
+        struct account_entry *account = account_entry_of_rules(accounts[i]);
+        working_set_apply(s->set, account, book, event->seq);
+        struct posting_row row = {
+            .debits = accounts[i]->debits,
+            .credits = accounts[i]->credits,
+            .tx_id = event->tx_id,
+            .at_us = event->at_us,
+            .posting_count = counts[i],
+        };
+        const uint8_t *first = entries + (size_t)(offsets[i] - counts[i]) * POSTING_ENTRY_BYTES;
+        index_changes_posting(s->changes, account_entry_row(account)->account_no, event->seq, &row, first);
+    }
+}
+
+/* `digest` is NULL when the key is known already. */
+static void accept_post(struct store *s, const struct draft *draft, struct bytes packed, int64_t now_us,
+                        const struct sha256 *digest, struct ledger_account **accounts, struct verdict *out)
+{
+    struct book_entry *book = working_set_book(s->set, draft->book);
+    struct event event = {.kind = EVENT_TRANSACTION_POSTED, .book = draft->book, .body = packed};
+    next_event(s, book, now_us, &event);
+    add_posting_rows(s, book, draft, accounts, &event);
+    append_event(s, book, &event);
+    index_changes_transaction(s->changes, event.tx_id, book_entry_row(book)->book_no, event.seq);
+    struct committed committed = {event.seq, event.at_us, event.tx_id};
+    if (digest)
+        idempotency_add(s->idempotency, digest, &committed);
+    out->seq = event.seq;
+    out->at_us = event.at_us;
+    out->tx_id = event.tx_id;
+}
+
+/* Spilled keys may be ahead of an index that is rebuilt: then the key is that of the very event. */
+static bool is_replayed(const struct store *s, const struct committed *known)
+{
+    return s->replayed && s->replayed->seq == known->seq &&
+           memcmp(&s->replayed->tx_id, &known->tx_id, sizeof known->tx_id) == 0;
+}
+
+static void malformed(struct verdict *out)
+{
+    *out = (struct verdict){.code = VERDICT_INTERNAL};
+}
+
+void store_decide_post(struct store *s, struct bytes book, struct bytes packed, int64_t now_us, struct verdict *out)
+{
+    struct draft draft;
+    struct committed before;
+    arena_reset(s->draft);
+    if (draft_unpack_body(packed, s->draft, &draft) != 0) {
+        malformed(out);
+        return;
+    }
+    draft.book = book;
+    ledger_check_draft(&draft, s->draft, out);
+    if (out->code != VERDICT_POSTED)
+        return;
+    struct sha256 digest = idempotency_digest(book, draft.idempotency_key);
+    bool known = idempotency_find(s->idempotency, &digest, &before);
+    if (known && !is_replayed(s, &before)) {
+        out->seq = before.seq;
+        out->at_us = before.at_us;
+        out->tx_id = before.tx_id;
+        out->deduplicated = 1;
+        return;
+    }
+    struct account_search search = {s, working_set_find_book(s->set, book)};
+    struct ledger_view view = {&search, find_account};
+    struct ledger_account **accounts = arena_alloc(s->draft, draft.posting_count * sizeof *accounts);
+    ledger_judge(&draft, &view, accounts, out);
+    if (out->code == VERDICT_POSTED)
+        accept_post(s, &draft, packed, now_us, known ? NULL : &digest, accounts, out);
+}
+
+void store_decide_asset(struct store *s, struct bytes packed, int64_t now_us, struct verdict *out)
+{
+    struct asset_definition asset;
+    if (asset_definition_unpack(packed, &asset) != 0) {
+        malformed(out);
+        return;
+    }
+    ledger_check_asset(&asset, out);
+    if (out->code != VERDICT_DONE)
+        return;
+    uint32_t known = working_set_find_asset(s->set, asset.id);
+    if (known) {
+        /* Packing is canonical, so equal definitions have equal bytes. */
+        if (!bytes_equal(working_set_asset(s->set, known), packed))
+            out->code = VERDICT_ALREADY_EXISTS;
+        return;
+    }
+    struct book_entry *book = working_set_book(s->set, LEDGER_SYSTEM_BOOK);
+    struct event event = {.kind = EVENT_ASSET_REGISTERED, .book = LEDGER_SYSTEM_BOOK, .body = packed};
+    next_event(s, book, now_us, &event);
+    append_event(s, book, &event);
+    working_set_new_asset(s->set, asset.id, packed);
+}
+
+static bool same_account(const struct account_row *row, const struct account_definition *account, uint32_t asset_no)
+{
+    return row->asset_no == asset_no && row->kind == account->kind && row->normal_side == account->normal_side &&
+           row->has_min_balance == account->has_min_balance && row->min_balance == account->min_balance;
+}
+
+void store_decide_account(struct store *s, struct bytes book_name, struct bytes packed, int64_t now_us,
+                          struct verdict *out)
+{
+    struct account_definition account;
+    if (account_definition_unpack(packed, &account) != 0) {
+        malformed(out);
+        return;
+    }
+    account.book = book_name;
+    ledger_check_account(&account, out);
+    if (out->code != VERDICT_DONE)
+        return;
+    uint32_t asset_no = working_set_find_asset(s->set, account.asset);
+    if (asset_no == 0) {
+        out->code = VERDICT_UNKNOWN_ASSET;
+        return;
+    }
+    struct book_entry *book = working_set_find_book(s->set, book_name);
+    struct account_entry *known = book ? working_set_find_account(s->set, book, account.path) : NULL;
+    if (known) {
+        if (!same_account(account_entry_row(known), &account, asset_no))
+            out->code = VERDICT_ALREADY_EXISTS;
+        return;
+    }
+    book = working_set_book(s->set, book_name);
+    struct event event = {.kind = EVENT_ACCOUNT_OPENED, .book = book_name, .body = packed};
+    next_event(s, book, now_us, &event);
+    append_event(s, book, &event);
+    working_set_new_account(s->set, book, &account, asset_no);
+}
+
+struct bytes store_payload(const struct store *s)
+{
+    return buffer_bytes(&s->payload);
+}
+
+uint32_t store_event_count(const struct store *s)
+{
+    return s->event_count;
+}
+
+/* --- committing --- */
+
+static int write_index(struct store *s)
+{
+    uint64_t puts, bytes, more_puts, more_bytes;
+    working_set_weigh(s->set, &puts, &bytes);
+    index_changes_weigh(s->changes, &more_puts, &more_bytes);
+    int error = index_writer_begin(s->index, puts + more_puts, bytes + more_bytes);
+    if (error)
+        return error;
+    error = working_set_write(s->set);
+    if (error == 0)
+        error = index_changes_write(s->changes, s->index);
+    if (error) {
+        index_writer_abort(s->index);
+        return error;
+    }
+    return index_writer_commit(s->index);
+}
+
+int store_commit(struct store *s, const struct log_mark *after)
+{
+    struct index_meta *meta = working_set_meta(s->set);
+    meta->version = INDEX_VERSION;
+    meta->position = after->position;
+    meta->next_batch = after->next_batch;
+    meta->chain = after->chain;
+    meta->ledger = s->ledger;
+    int error = write_index(s);
+    if (error)
+        return error;
+    working_set_settled(s->set);
+    index_changes_clear(s->changes);
+    arena_reset(s->group);
+    s->event_count = 0;
+    s->settled = *after;
+    return 0;
+}
+
+int store_maintain(struct store *s)
+{
+    return idempotency_settle(s->idempotency, &s->settled);
+}
+
+int store_seal(struct store *s)
+{
+    int error = index_writer_sync(s->index);
+    return error ? error : index_state_write(s->index_path, s->ledger, true);
+}
+
+void store_clear_dead_readers(struct store *s)
+{
+    index_writer_clear_dead_readers(s->index);
+}
+
+void store_read_figures(struct store *s, struct store_figures *out)
+{
+    *out = (struct store_figures){
+        .events = working_set_meta(s->set)->event_count,
+        .hot_keys = idempotency_hot_count(s->idempotency),
+        .spilled_keys = idempotency_spilled_count(s->idempotency),
+    };
+}
+
+/* --- replaying --- */
+
+static int refuse_event(const struct event *event, const struct batch_header *header, const char *why)
+{
+    report(REPORT_ERROR,
+           "the log breaks the ledger's rules: event seq %" PRIu64 " in the batch at position %" PRIu64
+           " %s; the files were altered or mixed: restore them from a backup",
+           event->seq, header->position, why);
+    return EUCLEAN;
+}
+
+static void decide_again(struct store *s, const struct event *event, struct verdict *verdict)
+{
+    switch (event->kind) {
+    case EVENT_TRANSACTION_POSTED:
+        store_decide_post(s, event->book, event->body, event->at_us, verdict);
+        return;
+    case EVENT_ASSET_REGISTERED:
+        store_decide_asset(s, event->body, event->at_us, verdict);
+        return;
+    case EVENT_ACCOUNT_OPENED:
+        store_decide_account(s, event->book, event->body, event->at_us, verdict);
+        return;
+    }
+}
+
+/* An event that the index holds already: only its idempotency key may be missing from the spilled ones. */
+static int replay_key(struct store *s, const struct event *event, const struct batch_header *header)
+{
+    struct draft draft;
+    struct committed committed = {event->seq, event->at_us, event->tx_id}, known;
+    if (event->kind != EVENT_TRANSACTION_POSTED)
+        return 0;
+    arena_reset(s->draft);
+    if (draft_unpack_body(event->body, s->draft, &draft) != 0)
+        return refuse_event(event, header, "is malformed");
+    struct sha256 digest = idempotency_digest(event->book, draft.idempotency_key);
+    if (!idempotency_find(s->idempotency, &digest, &known))
+        idempotency_add(s->idempotency, &digest, &committed);
+    return 0;
+}
+
+/* The index lacks this event: it is decided again, and must come out as it stands in the log, byte for byte. */
+static int replay_event(struct store *s, const struct event *event, struct bytes packed,
+                        const struct batch_header *header)
+{
+    struct verdict verdict = {0};
+    uint32_t before = s->event_count;
+    size_t begin = s->payload.len;
+    s->replayed = event;
+    decide_again(s, event, &verdict);
+    s->replayed = NULL;
+    if (s->event_count != before + 1)
+        return refuse_event(event, header, "is one that the ledger would have refused");
+    if (!bytes_equal(packed, bytes_of(s->payload.base + begin, s->payload.len - begin)))
+        return refuse_event(event, header, "does not follow the one before it in its book");
+    return 0;
+}
+
+int store_replay_batch(void *context, const struct batch_header *header, struct bytes payload,
+                       const struct log_mark *after)
+{
+    struct store *s = context;
+    bool in_index = header->position < s->settled.position;
+    uint32_t count = 0;
+    if (header->event_count == 0)
+        return 0;
+    if (!in_index)
+        s->payload_position = header->position + BATCH_HEADER_BYTES - s->payload.len;
+    for (struct bytes rest = payload; rest.len > 0; count++) {
+        struct event event;
+        size_t length;
+        if (event_unpack(rest, &event, &length) != 0)
+            return refuse_event(&(struct event){.seq = 0}, header, "is malformed");
+        int error = in_index ? replay_key(s, &event, header)
+                             : replay_event(s, &event, bytes_of(rest.base, length), header);
+        if (error)
+            return error;
+        rest.base += length;
+        rest.len -= length;
+    }
+    if (count != header->event_count)
+        return refuse_event(&(struct event){.seq = 0}, header, "count does not match");
+    if (in_index)
+        return idempotency_settle(s->idempotency, after);
+    s->settled = *after;
+    uint64_t rows, bytes;
+    index_changes_weigh(s->changes, &rows, &bytes);
+    return rows < REPLAY_COMMIT_ROWS ? 0 : store_replay_end(s);
+}
+
+int store_replay_end(struct store *s)
+{
+    struct log_mark after = s->settled;
+    int error = s->event_count ? store_commit(s, &after) : 0;
+    buffer_clear(&s->payload);
+    if (error == 0)
+        error = store_maintain(s);
+    if (error)
+        report(REPORT_ERROR, "cannot rebuild the index: %s", strerror(error));
+    return error;
+}

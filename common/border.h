@@ -1,0 +1,148 @@
+#ifndef TALEA_COMMON_BORDER_H
+#define TALEA_COMMON_BORDER_H
+/*
+ * Everything that crosses the border between talead's processes: one shared
+ * mapping (made by the master before it forks, inherited by all), the
+ * descriptors that come with it, the rings' places, and the shared counters.
+ * Messages: message.h. Ring protocol: ring.h.
+ *
+ * Who writes what is said at each field; every other process only reads. A
+ * counter has one writer, so an update is a relaxed load, add, store.
+ */
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/digest.h"
+#include "common/ring.h"
+#include "common/settings.h"
+#include "common/verdict.h"
+
+#define BORDER_VERSION 1
+#define WORKER_MAX 64
+#define SUBMISSION_RING_BYTES (8u << 20)
+#define COMPLETION_RING_BYTES (1u << 20)
+
+/*
+ * The arbiter's life, as everybody sees it:
+ *   DOWN        none runs, or it has not looked at the log yet (the beginning)
+ *   RECOVERING  it holds the lock and proves the log, rebuilds the index if need be
+ *   READY       it takes submissions
+ *   STOPPING    it takes no more, answers what it has, seals the log (the end)
+ * Set to DOWN by the master when the process died, else written by the arbiter.
+ */
+enum arbiter_state { ARBITER_DOWN = 0, ARBITER_RECOVERING = 1, ARBITER_READY = 2, ARBITER_STOPPING = 3 };
+
+/* What the master asks of a child; the child sees it when its bell rings. */
+enum child_order { ORDER_RUN = 0, ORDER_DRAIN = 1 };
+
+#define ROUTE_COUNT_MAX 16
+#define METHOD_COUNT 4 /* GET, HEAD, POST, any other */
+#define STATUS_COUNT_MAX 24
+#define LATENCY_BUCKET_COUNT 13 /* upper bounds: 1 2.5 5 10 25 50 100 250 500 ms, 1 2.5 5 10 s */
+
+struct latency_counts {
+    _Atomic uint64_t bucket[LATENCY_BUCKET_COUNT + 1]; /* not cumulative; the last: slower than all bounds */
+    _Atomic uint64_t sum_ns;
+};
+
+#define SIZE_BUCKET_COUNT 13 /* upper bounds: 1 2 4 ... 4096 */
+struct size_counts {
+    _Atomic uint64_t bucket[SIZE_BUCKET_COUNT + 1];
+    _Atomic uint64_t sum;
+};
+
+#define FAST_BUCKET_COUNT 16 /* upper bounds: 25 us doubling to 819.2 ms */
+struct fast_counts {
+    _Atomic uint64_t bucket[FAST_BUCKET_COUNT + 1];
+    _Atomic uint64_t sum_ns;
+};
+
+struct worker_counters {
+    _Atomic uint64_t requests[ROUTE_COUNT_MAX][METHOD_COUNT][STATUS_COUNT_MAX];
+    struct latency_counts duration[ROUTE_COUNT_MAX][METHOD_COUNT];
+    _Atomic uint64_t shed;              /* 503 over TALEA_MAX_INFLIGHT */
+    _Atomic uint64_t timeouts;          /* 408 */
+    _Atomic uint64_t events_sent;
+};
+
+/* One for each worker number. Counters outlive the worker that wrote them, so no sum ever falls. */
+struct worker_slot {
+    _Atomic uint32_t generation; /* of the process that may use this slot; written by the master before each fork */
+    _Atomic uint32_t ring_generation; /* generation for which both rings are reset; written by the arbiter */
+    _Atomic int32_t pid;              /* written by the master; 0: none */
+    _Atomic uint32_t order;           /* enum child_order; written by the master */
+    _Atomic uint32_t in_flight;       /* requests; written by the worker, zeroed by the master when it died */
+    _Atomic uint32_t connections;     /* the same */
+    _Atomic uint32_t event_streams;   /* open SSE streams: the arbiter rings after commits while > 0; the same */
+    struct bell bell;                 /* the worker's */
+    struct ring_control submissions;  /* producer: the worker; consumer: the arbiter */
+    struct ring_control completions;  /* the other way */
+    struct worker_counters counters;  /* written by the worker */
+};
+
+struct arbiter_counters {
+    _Atomic uint64_t verdicts[VERDICT_CODE_COUNT]; /* drafts by outcome */
+    _Atomic uint64_t replays;                      /* of the posted: deduplicated */
+    struct size_counts group_size;                 /* drafts decided in one group commit */
+    struct fast_counts group_duration;             /* from the first draft taken to the answers */
+    struct fast_counts fdatasync_duration;
+    _Atomic uint64_t queue_depth;  /* drafts waiting over all books (gauge) */
+    _Atomic uint64_t active_books; /* books with drafts waiting (gauge) */
+    _Atomic uint64_t log_bytes;    /* size of all segments (gauge) */
+    _Atomic uint64_t events;       /* in the ledger (gauge) */
+    _Atomic uint64_t idempotency_hot_keys;
+    _Atomic uint64_t idempotency_spilled_keys;
+    _Atomic uint64_t snapshots;
+    _Atomic uint64_t restarts; /* of the arbiter; written by the master */
+};
+
+struct border {
+    uint32_t version; /* BORDER_VERSION */
+    uint32_t worker_count;
+    uint64_t started_at_us;
+    struct bell arbiter_bell;
+    _Atomic uint32_t arbiter_order; /* enum child_order; written by the master */
+    _Atomic uint32_t arbiter_state; /* enum arbiter_state */
+    _Atomic uint64_t arbiter_epoch; /* counts arbiters; raised by each new one before READY. Submissions carry it */
+    _Atomic int32_t arbiter_pid;    /* written by the master */
+    _Atomic uint32_t index_generation; /* raised by the arbiter when it put a new index in the old one's place */
+    _Atomic uint64_t durable_position; /* end of the last batch that is on stable storage; written by the arbiter */
+    struct arbiter_counters arbiter;
+    struct worker_slot worker[WORKER_MAX];
+};
+
+/* Where a worker's ring bytes lie: behind the struct, page-aligned. */
+uint8_t *border_submission_bytes(struct border *border, uint32_t worker);
+uint8_t *border_completion_bytes(struct border *border, uint32_t worker);
+
+/* Makes the mapping and the eventfds. Master alone, once, before any fork. 0 or errno. */
+int border_create(uint32_t worker_count, struct border **out) __attribute__((warn_unused_result));
+void border_destroy(struct border **border);
+
+/*
+ * The arbiter process, called in a fresh fork of the master (or of `talead
+ * init`). Never returns: exits with a status of exit_status.h.
+ */
+void arbiter_run(struct border *border, const struct settings *settings) __attribute__((noreturn));
+
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static inline uint64_t counter_get(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void latency_count(struct latency_counts *counts, uint64_t duration_ns);
+void fast_count(struct fast_counts *counts, uint64_t duration_ns);
+void size_count(struct size_counts *counts, uint64_t size);
+/* Upper bound of a bucket: nanoseconds, or a size; UINT64_MAX for the last. */
+uint64_t latency_bucket_bound_ns(unsigned bucket);
+uint64_t fast_bucket_bound_ns(unsigned bucket);
+uint64_t size_bucket_bound(unsigned bucket);
+
+#endif

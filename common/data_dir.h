@@ -1,0 +1,23 @@
+#ifndef TALEA_COMMON_DATA_DIR_H
+#define TALEA_COMMON_DATA_DIR_H
+/*
+ * The names inside a ledger's directory, once.
+ *
+ *   LOCK                                 flock(2) by the arbiter
+ *   log/segment-<position>.log           the truth
+ *   index/data.mdb, lock.mdb, STATE      LMDB, derived
+ *   idempotency/data.mdb, lock.mdb       LMDB, spilled keys
+ *   snapshots/snapshot-<position>.mdb    copies of the index
+ */
+#include <stdint.h>
+
+#define DATA_DIR_LOCK "LOCK"
+#define DATA_DIR_LOG "log"
+#define DATA_DIR_INDEX "index"
+#define DATA_DIR_IDEMPOTENCY "idempotency"
+#define DATA_DIR_SNAPSHOTS "snapshots"
+
+/* `dir`/`name`, newly allocated; running out of memory ends the process. */
+char *data_dir_path(const char *dir, const char *name);
+
+#endif

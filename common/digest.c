@@ -1,0 +1,44 @@
+#include "common/digest.h"
+
+/*
+ * ISA-L's crc32_iscsi neither inverts its start value nor its result; the
+ * standard CRC-32C does both. libcrypto's SHA-256 is fetched once, and each
+ * thread keeps one context: making one costs more than hashing a key.
+ */
+#include <limits.h>
+#include <openssl/evp.h>
+
+#include <isa-l/crc.h>
+
+#include "common/exit_status.h"
+#include "common/report.h"
+
+uint32_t crc32c(uint32_t crc, const void *p, size_t n)
+{
+    const uint8_t *at = p;
+    crc = ~crc;
+    while (n > 0) {
+        int step = n > INT_MAX ? INT_MAX : (int)n;
+        crc = crc32_iscsi((unsigned char *)at, step, crc);
+        at += step;
+        n -= (size_t)step;
+    }
+    return ~crc;
+}
+
+struct sha256 sha256_of(const struct bytes *parts, size_t count)
+{
+    static _Thread_local EVP_MD_CTX *context;
+    static _Thread_local EVP_MD *sha256;
+    struct sha256 out;
+    if (!context) {
+        context = EVP_MD_CTX_new();
+        sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    }
+    int ok = context && sha256 && EVP_DigestInit_ex2(context, sha256, NULL);
+    for (size_t i = 0; ok && i < count; i++)
+        ok = parts[i].len == 0 || EVP_DigestUpdate(context, parts[i].base, parts[i].len);
+    if (!ok || !EVP_DigestFinal_ex(context, out.octets, NULL))
+        report_fatal(EXIT_STATUS_FAILED, "libcrypto cannot compute SHA-256");
+    return out;
+}

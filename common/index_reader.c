@@ -1,0 +1,485 @@
+#include "common/index_reader.h"
+
+/*
+ * One LMDB environment opened read-only, one read transaction that is reset
+ * and renewed instead of made anew (it keeps its slot in the reader table), and lookups. Rows are copied out of
+ * the mapping before use: LMDB aligns values to two bytes only.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <lmdb.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/data_dir.h"
+#include "common/exit_status.h"
+#include "common/report.h"
+
+#include <uthash.h>
+
+struct index_reader {
+    char *path;
+    uint32_t generation;
+    MDB_env *env;
+    MDB_txn *txn; /* reset between begin and end */
+    bool reading;
+    MDB_dbi table[INDEX_TABLE_COUNT];
+};
+
+/* LMDB's own codes are negative; its callers get errno values. */
+static int errno_of(int mdb_error)
+{
+    switch (mdb_error) {
+    case MDB_SUCCESS:
+        return 0;
+    case MDB_NOTFOUND:
+        return ENOENT;
+    default:
+        return mdb_error > 0 ? mdb_error : EIO;
+    }
+}
+
+static void close_environment(struct index_reader *r)
+{
+    if (r->txn)
+        mdb_txn_abort(r->txn);
+    if (r->env)
+        mdb_env_close(r->env);
+    r->txn = NULL;
+    r->env = NULL;
+}
+
+static int open_tables(struct index_reader *r)
+{
+    int error = mdb_txn_begin(r->env, NULL, MDB_RDONLY, &r->txn);
+    if (error == MDB_MAP_RESIZED) {
+        error = mdb_env_set_mapsize(r->env, 0);
+        if (error == 0)
+            error = mdb_txn_begin(r->env, NULL, MDB_RDONLY, &r->txn);
+    }
+    if (error)
+        return error;
+    for (int i = 0; i < INDEX_TABLE_COUNT; i++) {
+        error = mdb_dbi_open(r->txn, index_table_names[i], 0, &r->table[i]);
+        if (error)
+            return error;
+    }
+    /* Committing makes the handles outlive the transaction. */
+    error = mdb_txn_commit(r->txn);
+    r->txn = NULL;
+    if (error == 0)
+        error = mdb_txn_begin(r->env, NULL, MDB_RDONLY, &r->txn);
+    if (error == 0)
+        mdb_txn_reset(r->txn);
+    return error;
+}
+
+static int open_environment(struct index_reader *r)
+{
+    int error = mdb_env_create(&r->env);
+    if (error == 0)
+        error = mdb_env_set_maxdbs(r->env, INDEX_TABLE_COUNT);
+    if (error == 0)
+        error = mdb_env_open(r->env, r->path, MDB_RDONLY | MDB_NOTLS, 0600);
+    if (error == 0)
+        error = open_tables(r);
+    if (error)
+        close_environment(r);
+    return errno_of(error);
+}
+
+int index_reader_open(const char *data_dir, struct index_reader **out)
+{
+    struct index_reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return ENOMEM;
+    r->path = data_dir_path(data_dir, DATA_DIR_INDEX);
+    *out = r;
+    return 0;
+}
+
+void index_reader_close(struct index_reader **reader)
+{
+    struct index_reader *r = *reader;
+    if (!r)
+        return;
+    close_environment(r);
+    free(r->path);
+    free(r);
+    *reader = NULL;
+}
+
+int index_reader_begin(struct index_reader *r, uint32_t generation)
+{
+    assert(!r->reading);
+    if (r->env && r->generation != generation)
+        close_environment(r);
+    if (!r->env) {
+        int error = open_environment(r);
+        if (error)
+            return error;
+        r->generation = generation;
+    }
+    int error = mdb_txn_renew(r->txn);
+    if (error == MDB_MAP_RESIZED) {
+        error = mdb_env_set_mapsize(r->env, 0);
+        if (error == 0)
+            error = mdb_txn_renew(r->txn);
+    }
+    if (error) {
+        close_environment(r);
+        return errno_of(error);
+    }
+    r->reading = true;
+    return 0;
+}
+
+void index_reader_end(struct index_reader *r)
+{
+    assert(r->reading);
+    mdb_txn_reset(r->txn);
+    r->reading = false;
+}
+
+static int get(struct index_reader *r, enum index_table table, const void *key, size_t key_len, MDB_val *value)
+{
+    assert(r->reading);
+    MDB_val k = {key_len, (void *)key};
+    return errno_of(mdb_get(r->txn, r->table[table], &k, value));
+}
+
+/* A row of fixed size, perhaps with something behind it. */
+static int get_row(struct index_reader *r, enum index_table table, const void *key, size_t key_len, void *row,
+                   size_t row_size)
+{
+    MDB_val value;
+    int error = get(r, table, key, key_len, &value);
+    if (error)
+        return error;
+    if (value.mv_size < row_size)
+        return EIO;
+    memcpy(row, value.mv_data, row_size);
+    return 0;
+}
+
+int index_reader_meta(struct index_reader *r, struct index_meta *out)
+{
+    return get_row(r, TABLE_META, "state", 5, out, sizeof *out);
+}
+
+int index_find_book(struct index_reader *r, struct bytes name, struct book_row *out)
+{
+    uint8_t key[NAME_KEY_MAX];
+    return get_row(r, TABLE_BOOKS, key, name_key(name, key), out, sizeof *out);
+}
+
+int index_book_name(struct index_reader *r, uint32_t book_no, struct bytes *out)
+{
+    uint8_t key[4];
+    MDB_val value;
+    int error = get(r, TABLE_BOOK_BY_NO, key, number_key(book_no, key), &value);
+    if (error == 0)
+        *out = bytes_of(value.mv_data, value.mv_size);
+    return error;
+}
+
+int index_find_account(struct index_reader *r, uint32_t book_no, struct bytes path, struct account_row *out)
+{
+    uint8_t key[4 + NAME_KEY_MAX];
+    return get_row(r, TABLE_ACCOUNTS, key, account_table_key(book_no, path, key), out, sizeof *out);
+}
+
+int index_find_asset(struct index_reader *r, struct bytes id, uint32_t *asset_no)
+{
+    uint8_t key[NAME_KEY_MAX];
+    return get_row(r, TABLE_ASSETS, key, name_key(id, key), asset_no, sizeof *asset_no);
+}
+
+int index_asset(struct index_reader *r, uint32_t asset_no, struct asset_definition *out)
+{
+    uint8_t key[4];
+    MDB_val value;
+    int error = get(r, TABLE_ASSET_BY_NO, key, number_key(asset_no, key), &value);
+    if (error)
+        return error;
+    return asset_definition_unpack(bytes_of(value.mv_data, value.mv_size), out) ? EIO : 0;
+}
+
+int index_event(struct index_reader *r, uint32_t book_no, uint64_t seq, int64_t *at_us, struct event_place *out)
+{
+    uint8_t key[12];
+    struct event_row row;
+    int error = get_row(r, TABLE_EVENTS, key, event_table_key(book_no, seq, key), &row, sizeof row);
+    if (error)
+        return error;
+    *at_us = row.at_us;
+    *out = (struct event_place){row.position, row.length, row.crc};
+    return 0;
+}
+
+int index_seq_at(struct index_reader *r, const struct book_row *book, int64_t at_us, uint64_t *seq)
+{
+    if (book->last_at_us <= at_us) {
+        *seq = book->last_seq;
+        return 0;
+    }
+    /* at never decreases as seq grows: the answer lies in [low, high). */
+    uint64_t low = 0, high = book->last_seq;
+    while (low + 1 < high) {
+        uint64_t middle = low + (high - low) / 2;
+        struct event_place place;
+        int64_t at;
+        int error = index_event(r, book->book_no, middle, &at, &place);
+        if (error)
+            return error == ENOENT ? EIO : error;
+        if (at <= at_us)
+            low = middle;
+        else
+            high = middle;
+    }
+    *seq = low;
+    return 0;
+}
+
+int index_transaction(struct index_reader *r, struct uuid id, uint32_t *book_no, uint64_t *seq)
+{
+    struct transaction_row row;
+    int error = get_row(r, TABLE_TRANSACTIONS, id.octets, sizeof id.octets, &row, sizeof row);
+    if (error)
+        return error;
+    *book_no = row.book_no;
+    *seq = row.seq;
+    return 0;
+}
+
+/* Places a cursor on the first key >= `key`; ENOENT when there is none with the same first `prefix_len` bytes. */
+static int seek(MDB_cursor *cursor, const uint8_t *key, size_t key_len, size_t prefix_len, MDB_val *k, MDB_val *v)
+{
+    *k = (MDB_val){key_len, (void *)key};
+    int error = mdb_cursor_get(cursor, k, v, MDB_SET_RANGE);
+    if (error == 0 && (k->mv_size < prefix_len || memcmp(k->mv_data, key, prefix_len) != 0))
+        return ENOENT;
+    return errno_of(error);
+}
+
+static int step(MDB_cursor *cursor, MDB_cursor_op op, const uint8_t *prefix, size_t prefix_len, MDB_val *k, MDB_val *v)
+{
+    int error = mdb_cursor_get(cursor, k, v, op);
+    if (error == 0 && (k->mv_size < prefix_len || memcmp(k->mv_data, prefix, prefix_len) != 0))
+        return ENOENT;
+    return errno_of(error);
+}
+
+/* The last posting row of the account with seq <= `seq`, by the cursor. */
+static int last_posting(MDB_cursor *cursor, uint64_t account_no, uint64_t seq, struct account_sums *out)
+{
+    uint8_t key[16];
+    MDB_val k, v;
+    size_t key_len = posting_table_key(account_no, seq, key);
+    k = (MDB_val){key_len, key};
+    int error = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+    bool exact = error == 0 && k.mv_size == key_len && memcmp(k.mv_data, key, key_len) == 0;
+    if (error == 0 && !exact)
+        error = step(cursor, MDB_PREV, key, 8, &k, &v);
+    else if (error == MDB_NOTFOUND)
+        error = step(cursor, MDB_LAST, key, 8, &k, &v);
+    if (error)
+        return errno_of(error);
+    struct posting_row row;
+    if (v.mv_size < sizeof row || k.mv_size != key_len)
+        return EIO;
+    memcpy(&row, v.mv_data, sizeof row);
+    *out = (struct account_sums){row.debits, row.credits, key_u64((const uint8_t *)k.mv_data + 8)};
+    return 0;
+}
+
+static int open_cursor(struct index_reader *r, enum index_table table, MDB_cursor **cursor)
+{
+    assert(r->reading);
+    return errno_of(mdb_cursor_open(r->txn, r->table[table], cursor));
+}
+
+int index_account_at(struct index_reader *r, uint64_t account_no, uint64_t seq, struct account_sums *out)
+{
+    MDB_cursor *cursor;
+    *out = (struct account_sums){0};
+    int error = open_cursor(r, TABLE_POSTINGS, &cursor);
+    if (error)
+        return error;
+    error = last_posting(cursor, account_no, seq, out);
+    mdb_cursor_close(cursor);
+    return error == ENOENT ? 0 : error;
+}
+
+int index_history(struct index_reader *r, uint64_t account_no, uint64_t after_seq, uint32_t limit,
+                  index_history_fn *each, void *context, uint32_t *count)
+{
+    uint8_t key[16];
+    MDB_cursor *cursor;
+    MDB_val k, v;
+    *count = 0;
+    if (after_seq == UINT64_MAX)
+        return 0;
+    int error = open_cursor(r, TABLE_POSTINGS, &cursor);
+    if (error)
+        return error;
+    size_t key_len = posting_table_key(account_no, after_seq + 1, key);
+    error = seek(cursor, key, key_len, 8, &k, &v);
+    while (error == 0 && *count < limit) {
+        struct posting_row row;
+        if (k.mv_size != key_len || v.mv_size < sizeof row) {
+            error = EIO;
+            break;
+        }
+        memcpy(&row, v.mv_data, sizeof row);
+        if (v.mv_size != sizeof row + (size_t)row.posting_count * POSTING_ENTRY_BYTES) {
+            error = EIO;
+            break;
+        }
+        each(context, key_u64((const uint8_t *)k.mv_data + 8), &row, (const uint8_t *)v.mv_data + sizeof row);
+        ++*count;
+        error = step(cursor, MDB_NEXT, key, 8, &k, &v);
+    }
+    mdb_cursor_close(cursor);
+    return error == ENOENT ? 0 : error;
+}
+
+void posting_entry(const uint8_t *entries, uint32_t i, int64_t *minor, enum direction *direction)
+{
+    const uint8_t *entry = entries + (size_t)i * POSTING_ENTRY_BYTES;
+    memcpy(minor, entry, sizeof *minor);
+    *direction = entry[8] ? DIRECTION_CREDIT : DIRECTION_DEBIT;
+}
+
+/* Sums by asset while a trial balance is added up. */
+struct asset_sum {
+    uint32_t asset_no;
+    u128 debits, credits;
+    UT_hash_handle hh;
+};
+
+static void *must(void *p)
+{
+    if (!p)
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory while adding up a trial balance");
+    return p;
+}
+
+static int add_to_sum(struct asset_sum **sums, uint32_t asset_no, u128 debits, u128 credits)
+{
+    struct asset_sum *s;
+    HASH_FIND(hh, *sums, &asset_no, sizeof asset_no, s);
+    if (!s) {
+        s = must(calloc(1, sizeof *s));
+        s->asset_no = asset_no;
+        HASH_ADD(hh, *sums, asset_no, sizeof s->asset_no, s);
+    }
+    return __builtin_add_overflow(s->debits, debits, &s->debits) ||
+                   __builtin_add_overflow(s->credits, credits, &s->credits)
+               ? EOVERFLOW
+               : 0;
+}
+
+/* The book's sums as they stand: one row for each asset. */
+static int current_sums(struct index_reader *r, uint32_t book_no, struct asset_sum **sums)
+{
+    uint8_t key[8];
+    MDB_cursor *cursor;
+    MDB_val k, v;
+    int error = open_cursor(r, TABLE_SUMS, &cursor);
+    if (error)
+        return error;
+    sum_table_key(book_no, 0, key);
+    for (error = seek(cursor, key, 8, 4, &k, &v); error == 0; error = step(cursor, MDB_NEXT, key, 4, &k, &v)) {
+        struct sum_row row;
+        if (k.mv_size != 8 || v.mv_size != sizeof row) {
+            error = EIO;
+            break;
+        }
+        memcpy(&row, v.mv_data, sizeof row);
+        error = add_to_sum(sums, key_u32((const uint8_t *)k.mv_data + 4), row.debits, row.credits);
+        if (error)
+            break;
+    }
+    mdb_cursor_close(cursor);
+    return error == ENOENT ? 0 : error;
+}
+
+/* The same at a seq in the past: one lookup for each account of the book. */
+static int past_sums(struct index_reader *r, uint32_t book_no, uint64_t seq, struct asset_sum **sums)
+{
+    uint8_t key[4];
+    MDB_cursor *accounts, *postings;
+    MDB_val k, v;
+    int error = open_cursor(r, TABLE_ACCOUNTS, &accounts);
+    if (error)
+        return error;
+    error = open_cursor(r, TABLE_POSTINGS, &postings);
+    if (error) {
+        mdb_cursor_close(accounts);
+        return error;
+    }
+    number_key(book_no, key);
+    for (error = seek(accounts, key, 4, 4, &k, &v); error == 0; error = step(accounts, MDB_NEXT, key, 4, &k, &v)) {
+        struct account_row row;
+        struct account_sums at = {0};
+        if (v.mv_size < sizeof row) {
+            error = EIO;
+            break;
+        }
+        memcpy(&row, v.mv_data, sizeof row);
+        error = last_posting(postings, row.account_no, seq, &at);
+        if (error == 0)
+            error = add_to_sum(sums, row.asset_no, at.debits, at.credits);
+        else if (error == ENOENT)
+            error = 0;
+        if (error)
+            break;
+    }
+    mdb_cursor_close(postings);
+    mdb_cursor_close(accounts);
+    return error == ENOENT ? 0 : error;
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+    const struct trial_line *x = a, *y = b;
+    size_t shorter = x->asset.len < y->asset.len ? x->asset.len : y->asset.len;
+    int order = shorter ? memcmp(x->asset.base, y->asset.base, shorter) : 0;
+    return order ? order : (x->asset.len > y->asset.len) - (x->asset.len < y->asset.len);
+}
+
+static int lines_of_sums(struct index_reader *r, struct asset_sum *sums, struct trial_line **lines, size_t *count)
+{
+    *count = 0;
+    *lines = must(calloc(HASH_COUNT(sums) + 1, sizeof **lines));
+    for (struct asset_sum *s = sums; s; s = s->hh.next) {
+        struct asset_definition asset;
+        int error = index_asset(r, s->asset_no, &asset);
+        if (error)
+            return error == ENOENT ? EIO : error;
+        (*lines)[(*count)++] = (struct trial_line){asset.id, s->debits, s->credits};
+    }
+    qsort(*lines, *count, sizeof **lines, compare_lines);
+    return 0;
+}
+
+int index_trial_balance(struct index_reader *r, uint32_t book_no, uint64_t seq, struct trial_line **lines,
+                        size_t *count)
+{
+    struct asset_sum *sums = NULL, *s, *next;
+    *lines = NULL;
+    int error = seq == UINT64_MAX ? current_sums(r, book_no, &sums) : past_sums(r, book_no, seq, &sums);
+    if (error == 0)
+        error = lines_of_sums(r, sums, lines, count);
+    HASH_ITER(hh, sums, s, next)
+    {
+        HASH_DEL(sums, s);
+        free(s);
+    }
+    if (error) {
+        free(*lines);
+        *lines = NULL;
+    }
+    return error;
+}

@@ -1,0 +1,85 @@
+#ifndef TALEA_COMMON_INDEX_READER_H
+#define TALEA_COMMON_INDEX_READER_H
+/*
+ * Reading the index beside the arbiter that writes it. A reader sees one
+ * consistent state between begin and end, always one whose every event is
+ * durable. Keep that span short and never across a return to the event loop:
+ * an open transaction pins pages.
+ *
+ * Open after the fork. Functions return 0, ENOENT where the thing asked for is
+ * not there, EIO when a row is malformed, or another errno. Slices point into the mapping
+ * and are valid until index_reader_end.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/draft.h"
+#include "common/index_schema.h"
+#include "common/log_reader.h"
+
+struct index_reader;
+
+int index_reader_open(const char *data_dir, struct index_reader **out) __attribute__((warn_unused_result));
+void index_reader_close(struct index_reader **reader);
+
+/*
+ * Begins to read. `generation` is border->index_generation: when it differs
+ * from the one last seen, the environment is opened anew. A map that has grown
+ * is taken care of.
+ */
+int index_reader_begin(struct index_reader *reader, uint32_t generation) __attribute__((warn_unused_result));
+void index_reader_end(struct index_reader *reader);
+
+int index_reader_meta(struct index_reader *reader, struct index_meta *out) __attribute__((warn_unused_result));
+
+int index_find_book(struct index_reader *reader, struct bytes name, struct book_row *out)
+    __attribute__((warn_unused_result));
+int index_book_name(struct index_reader *reader, uint32_t book_no, struct bytes *out)
+    __attribute__((warn_unused_result));
+int index_find_account(struct index_reader *reader, uint32_t book_no, struct bytes path, struct account_row *out)
+    __attribute__((warn_unused_result));
+int index_find_asset(struct index_reader *reader, struct bytes id, uint32_t *asset_no)
+    __attribute__((warn_unused_result));
+int index_asset(struct index_reader *reader, uint32_t asset_no, struct asset_definition *out)
+    __attribute__((warn_unused_result));
+
+/* The last seq of the book whose at <= at_us; *seq is 0 when there is none. */
+int index_seq_at(struct index_reader *reader, const struct book_row *book, int64_t at_us, uint64_t *seq)
+    __attribute__((warn_unused_result));
+
+/* The account's sums after its last posting with seq <= `seq`; all 0 when there is none. */
+struct account_sums {
+    u128 debits, credits;
+    uint64_t updated_seq;
+};
+int index_account_at(struct index_reader *reader, uint64_t account_no, uint64_t seq, struct account_sums *out)
+    __attribute__((warn_unused_result));
+
+/*
+ * Calls `each` for transactions on the account with seq > after_seq, ascending,
+ * at most `limit` times. `entries` are row->posting_count entries; read them
+ * with posting_entry.
+ */
+typedef void index_history_fn(void *context, uint64_t seq, const struct posting_row *row, const uint8_t *entries);
+int index_history(struct index_reader *reader, uint64_t account_no, uint64_t after_seq, uint32_t limit,
+                  index_history_fn *each, void *context, uint32_t *count) __attribute__((warn_unused_result));
+void posting_entry(const uint8_t *entries, uint32_t i, int64_t *minor, enum direction *direction);
+
+int index_event(struct index_reader *reader, uint32_t book_no, uint64_t seq, int64_t *at_us, struct event_place *out)
+    __attribute__((warn_unused_result));
+int index_transaction(struct index_reader *reader, struct uuid id, uint32_t *book_no, uint64_t *seq)
+    __attribute__((warn_unused_result));
+
+/*
+ * Sums by asset of the book's postings with seq <= `seq` (UINT64_MAX: all),
+ * sorted by asset id, lines without any posting left out. *lines is newly
+ * allocated (free it); the ids point into the mapping.
+ */
+struct trial_line {
+    struct bytes asset;
+    u128 debits, credits;
+};
+int index_trial_balance(struct index_reader *reader, uint32_t book_no, uint64_t seq, struct trial_line **lines,
+                        size_t *count) __attribute__((warn_unused_result));
+
+#endif

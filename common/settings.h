@@ -1,0 +1,67 @@
+#ifndef TALEA_COMMON_SETTINGS_H
+#define TALEA_COMMON_SETTINGS_H
+/*
+ * Every setting of talead, once. The table in settings.c says its name in the
+ * environment, its key in the YAML file, its default, range, unit, whether a
+ * reload takes it, and one line of help; parsing, --help, the manual page's
+ * table and the README's are checked against it.
+ *
+ * Precedence: environment, `.env` in the working directory, the YAML file of
+ * --config, the default. A value that does not parse, or lies outside its
+ * range, is `invalid TALEA_X: <why>` whichever of them it came from.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+struct settings {
+    char *db_url;      /* as given */
+    char *data_dir;    /* the <dir> of log://<dir>, without a trailing slash */
+    char *bind;        /* host:port, [v6]:port */
+    char *metrics_bind; /* NULL: none */
+    char *api_token;   /* NULL: none; wiped by settings_free */
+    char *tokens_file; /* NULL: none */
+    uint64_t max_inflight;
+    uint64_t write_queue_depth;
+    uint64_t write_batch_max;
+    uint64_t http_batch_max;
+    uint64_t log_snapshot_every; /* events; 0: no snapshots */
+    uint64_t log_idem_hot_cap;   /* keys */
+    uint64_t log_segment_max;    /* bytes */
+    uint64_t workers;
+};
+
+enum setting_kind { SETTING_TEXT, SETTING_SECRET, SETTING_COUNT, SETTING_ADDRESS, SETTING_DB_URL };
+
+struct setting {
+    const char *env;      /* "TALEA_MAX_INFLIGHT" */
+    const char *yaml;     /* "max_inflight" */
+    enum setting_kind kind;
+    size_t offset;        /* of the field in struct settings */
+    const char *fallback; /* default as text; NULL: unset; "cpus": the number of CPUs this process may run on */
+    uint64_t min, max;    /* SETTING_COUNT alone */
+    const char *unit;     /* "requests", "bytes"; NULL for texts */
+    int reloadable;       /* a reload takes it */
+    int required;
+    const char *help;     /* one line, no full stop */
+};
+
+extern const struct setting settings_table[];
+extern const size_t settings_table_count;
+
+/*
+ * Reads all of it. `config_path` may be NULL. `dotenv_path` is usually ".env".
+ * 0, or EINVAL with one line in `error` (never with a secret in it). Unknown
+ * keys in the YAML file are refused with file, line and the nearest known key.
+ */
+int settings_load(const char *config_path, const char *dotenv_path, struct settings *out, char *error,
+                  size_t error_size) __attribute__((warn_unused_result));
+void settings_free(struct settings *s);
+
+/* Splits "host:port" or "[v6]:port"; 0 or EINVAL. Hands out strings to free. Port 0 is allowed (the kernel picks). */
+int settings_split_address(const char *text, char **host, char **port) __attribute__((warn_unused_result));
+
+/* Writes the directory of a `log://<dir>` URL to a new string; 0 or EINVAL with a reason in `error`. */
+int settings_parse_db_url(const char *url, char **data_dir, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+
+#endif
