@@ -246,6 +246,20 @@ static int cut_to_length(struct log_writer *w)
     return fsync(w->fd) ? errno : 0;
 }
 
+static int fill_to(struct log_writer *w, uint64_t position)
+{
+    uint64_t to = w->filled + FILL_STEP_BYTES;
+    uint64_t segment_end = w->head.segment + w->segment_max;
+    if (to > segment_end)
+        to = segment_end; /* a small segment is not filled beyond its end */
+    if (to < position)
+        to = position;
+    int error = fill_with_zeros(w->fd, w->filled - w->head.segment, to - w->head.segment);
+    if (error == 0)
+        w->filled = to;
+    return error;
+}
+
 /* `sealed`: the last batch is the segment's seal already. */
 static int begin_next_segment(struct log_writer *w, int sealed)
 {
@@ -260,7 +274,9 @@ static int begin_next_segment(struct log_writer *w, int sealed)
     };
     int fd;
     uint64_t length = first_fill(w->segment_max);
-    int error = make_next_file(w->log_dir, &header, length, &fd);
+    int error = next <= w->filled || sealed ? 0 : fill_to(w, next); /* a seal of a clean stop may have taken the room */
+    if (error == 0)
+        error = make_next_file(w->log_dir, &header, length, &fd);
     if (error)
         return error;
     if (!sealed)
@@ -294,20 +310,6 @@ static int begin_next_segment(struct log_writer *w, int sealed)
 static uint64_t room_needed(uint64_t payload_bytes)
 {
     return batch_disk_length((uint32_t)payload_bytes) + batch_disk_length(0);
-}
-
-static int fill_to(struct log_writer *w, uint64_t position)
-{
-    uint64_t to = w->filled + FILL_STEP_BYTES;
-    uint64_t segment_end = w->head.segment + w->segment_max;
-    if (to > segment_end)
-        to = segment_end; /* a small segment is not filled beyond its end */
-    if (to < position)
-        to = position;
-    int error = fill_with_zeros(w->fd, w->filled - w->head.segment, to - w->head.segment);
-    if (error == 0)
-        w->filled = to;
-    return error;
 }
 
 int log_writer_reserve(struct log_writer *w, uint64_t payload_bytes)

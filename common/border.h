@@ -102,6 +102,7 @@ struct border {
     uint32_t version; /* BORDER_VERSION */
     uint32_t worker_count;
     uint64_t started_at_us;
+    int master_event_fd; /* eventfd: the arbiter adds 1 when its state changes; the master polls it */
     struct bell arbiter_bell;
     _Atomic uint32_t arbiter_order; /* enum child_order; written by the master */
     _Atomic uint32_t arbiter_state; /* enum arbiter_state */

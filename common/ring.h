@@ -35,6 +35,7 @@ struct ring {
     uint64_t capacity; /* a power of two */
     uint64_t position; /* own counter: the producer's tail, the consumer's head */
     uint64_t seen;     /* the other side's counter, as last loaded */
+    bool broken;       /* consumer: the producer wrote nonsense */
 };
 
 #define RING_RECORD_OVERHEAD 8

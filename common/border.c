@@ -1,0 +1,125 @@
+#include "common/border.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/rfc3339.h"
+
+#define PAGE_BYTES 4096u
+
+static size_t struct_bytes(void)
+{
+    return (sizeof(struct border) + PAGE_BYTES - 1) & ~(size_t)(PAGE_BYTES - 1);
+}
+
+static size_t border_bytes(void)
+{
+    return struct_bytes() + (size_t)WORKER_MAX * (SUBMISSION_RING_BYTES + COMPLETION_RING_BYTES);
+}
+
+uint8_t *border_submission_bytes(struct border *border, uint32_t worker)
+{
+    return (uint8_t *)border + struct_bytes() + (size_t)worker * (SUBMISSION_RING_BYTES + COMPLETION_RING_BYTES);
+}
+
+uint8_t *border_completion_bytes(struct border *border, uint32_t worker)
+{
+    return border_submission_bytes(border, worker) + SUBMISSION_RING_BYTES;
+}
+
+static int make_eventfd(int *fd)
+{
+    *fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return *fd < 0 ? errno : 0;
+}
+
+int border_create(uint32_t worker_count, struct border **out)
+{
+    /* Rings that are never used cost address space alone. */
+    struct border *border =
+        mmap(NULL, border_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (border == MAP_FAILED)
+        return errno;
+    border->version = BORDER_VERSION;
+    border->worker_count = worker_count;
+    border->started_at_us = (uint64_t)clock_now_us();
+    border->master_event_fd = border->arbiter_bell.fd = -1;
+    for (int i = 0; i < WORKER_MAX; i++)
+        border->worker[i].bell.fd = -1;
+    int error = make_eventfd(&border->master_event_fd);
+    if (error == 0)
+        error = make_eventfd(&border->arbiter_bell.fd);
+    for (int i = 0; error == 0 && i < WORKER_MAX; i++)
+        error = make_eventfd(&border->worker[i].bell.fd);
+    *out = border;
+    if (error)
+        border_destroy(out);
+    return error;
+}
+
+static void close_if_open(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+void border_destroy(struct border **border)
+{
+    if (!*border)
+        return;
+    close_if_open((*border)->master_event_fd);
+    close_if_open((*border)->arbiter_bell.fd);
+    for (int i = 0; i < WORKER_MAX; i++)
+        close_if_open((*border)->worker[i].bell.fd);
+    munmap(*border, border_bytes());
+    *border = NULL;
+}
+
+/* --- histograms --- */
+
+uint64_t latency_bucket_bound_ns(unsigned bucket)
+{
+    static const uint64_t bounds_us[LATENCY_BUCKET_COUNT] = {1000,   2500,   5000,    10000,   25000,   50000,   100000,
+                                                             250000, 500000, 1000000, 2500000, 5000000, 10000000};
+    return bucket < LATENCY_BUCKET_COUNT ? bounds_us[bucket] * 1000 : UINT64_MAX;
+}
+
+uint64_t fast_bucket_bound_ns(unsigned bucket)
+{
+    return bucket < FAST_BUCKET_COUNT ? 25000ull << bucket : UINT64_MAX;
+}
+
+uint64_t size_bucket_bound(unsigned bucket)
+{
+    return bucket < SIZE_BUCKET_COUNT ? 1ull << bucket : UINT64_MAX;
+}
+
+void latency_count(struct latency_counts *counts, uint64_t duration_ns)
+{
+    unsigned bucket = 0;
+    while (duration_ns > latency_bucket_bound_ns(bucket))
+        bucket++;
+    counter_add(&counts->bucket[bucket], 1);
+    counter_add(&counts->sum_ns, duration_ns);
+}
+
+void fast_count(struct fast_counts *counts, uint64_t duration_ns)
+{
+    unsigned bucket = 0;
+    while (duration_ns > fast_bucket_bound_ns(bucket))
+        bucket++;
+    counter_add(&counts->bucket[bucket], 1);
+    counter_add(&counts->sum_ns, duration_ns);
+}
+
+void size_count(struct size_counts *counts, uint64_t size)
+{
+    unsigned bucket = 0;
+    while (size > size_bucket_bound(bucket))
+        bucket++;
+    counter_add(&counts->bucket[bucket], 1);
+    counter_add(&counts->sum, size);
+}
