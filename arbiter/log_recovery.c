@@ -118,7 +118,7 @@ static int map_segment(const char *data_dir, uint64_t position, struct mapped_se
 static void report_progress(struct recovery *r, uint64_t position)
 {
     uint64_t now = clock_monotonic_ns();
-    if (now - r->last_progress_ns < PROGRESS_EVERY_NS || r->end <= r->begun_at)
+    if (now - r->last_progress_ns < PROGRESS_EVERY_NS || r->end <= r->begun_at || position <= r->begun_at)
         return;
     r->last_progress_ns = now;
     uint64_t done = position - r->begun_at, all = r->end - r->begun_at;
@@ -260,6 +260,7 @@ static int recover_segment(struct recovery *r, size_t i, struct log_mark *mark, 
 /* Headers of the segments before `first`, and the batches of the newest of them. */
 static int check_behind(struct recovery *r, size_t first)
 {
+    r->begun_at = UINT64_MAX; /* not the replay yet: no progress is told */
     for (size_t i = first; i-- > 0;) {
         struct mapped_segment s;
         int error = map_segment(r->data_dir, r->list.positions[i], &s);
@@ -289,6 +290,7 @@ static int check_behind(struct recovery *r, size_t first)
 /* The part of the segment that holds `from`, before it: not visited, but checked. */
 static int check_head_of_segment(struct recovery *r, size_t i, const struct log_mark *from)
 {
+    r->begun_at = UINT64_MAX;
     struct mapped_segment s;
     int error = map_segment(r->data_dir, r->list.positions[i], &s);
     if (error)
@@ -344,7 +346,6 @@ static int recover_all(struct recovery *r, const struct log_mark *from, uint64_t
     bool sealed = false;
     int error = begin_at(r, from, &first, &mark);
     r->begun_at = mark.position;
-    r->begun_ns = r->last_progress_ns = clock_monotonic_ns();
     for (size_t i = first; error == 0 && i < r->list.count; i++)
         error = recover_segment(r, i, &mark, true, witness, witness_name, &sealed);
     if (error)
@@ -365,6 +366,7 @@ int log_recover(const char *data_dir, const struct log_mark *from, uint64_t witn
                 log_batch_fn *visit, void *context, struct recovered_log *out)
 {
     struct recovery r = {.data_dir = data_dir, .visit = visit, .context = context};
+    r.begun_ns = r.last_progress_ns = clock_monotonic_ns();
     int error = segment_list_read(data_dir, &r.list);
     if (error)
         report(REPORT_ERROR, "cannot list %s/" DATA_DIR_LOG ": %s", data_dir, strerror(error));

@@ -1,14 +1,16 @@
 #ifndef TALEA_COMMON_SETTINGS_H
 #define TALEA_COMMON_SETTINGS_H
 /*
- * Every setting of talead, once. The table in settings.c says its name in the
+ * Every setting of talead, once. The table in settings_table.c says its name in the
  * environment, its key in the YAML file, its default, range, unit, whether a
  * reload takes it, and one line of help; parsing, --help, the manual page's
  * table and the README's are checked against it.
  *
  * Precedence: environment, `.env` in the working directory, the YAML file of
  * --config, the default. A value that does not parse, or lies outside its
- * range, is `invalid TALEA_X: <why>` whichever of them it came from.
+ * range, is `invalid TALEA_X: <why>` whichever of them it came from; behind it
+ * stands where, when that was a file. Set but empty is a value, and none that
+ * parses: nothing falls through to the next source in silence.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,0 +1,362 @@
+/*
+ * Settings out of the environment, `.env` and a YAML file. For each row of the
+ * table the first source that has a value decides; the value is checked and
+ * put into its field. The first fault ends it with one line.
+ */
+#include "common/settings.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/dotenv.h"
+#include "common/exit_status.h"
+#include "common/report.h"
+#include "common/yaml_doc.h"
+
+#define SHOWN_CHARACTERS_MAX 40
+#define SHOWN_TEXT_MAX (4 * SHOWN_CHARACTERS_MAX + 4) /* each may be four bytes, or one escaped byte; `...`, NUL */
+#define ORIGIN_TEXT_MAX 320
+#define KEY_COMPARED_MAX 64
+
+struct sources {
+    struct dotenv *dotenv;
+    const char *dotenv_path;
+    struct yaml_doc yaml;
+    bool has_yaml;
+};
+
+/* A value, and where it stood: "" for the environment and defaults, else " (in .env)", " (talead.yaml:3)". */
+struct found {
+    const char *text; /* NULL: no source has it */
+    bool unusable;    /* a YAML value that is no scalar, or holds a NUL */
+    char origin[ORIGIN_TEXT_MAX];
+};
+
+struct fault {
+    char *text;
+    size_t size;
+};
+
+__attribute__((format(printf, 4, 5))) static int refuse(const struct fault *fault, const struct setting *setting,
+                                                        const struct found *found, const char *format, ...)
+{
+    char why[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, sizeof why, format, args);
+    va_end(args);
+    snprintf(fault->text, fault->size, "invalid %s: %s%s", setting->env, why, found->origin);
+    return EINVAL;
+}
+
+/* For messages: at most 40 characters, control characters and what would end the quotes escaped. */
+static const char *show(const char *text, char out[static SHOWN_TEXT_MAX])
+{
+    char *end = out;
+    for (int count = 0; *text; text++) {
+        uint8_t c = (uint8_t)*text;
+        bool continues = c >= 0x80 && c <= 0xbf; /* a character of UTF-8; a byte astray counts like one */
+        bool within = continues && end > out && (uint8_t)end[-1] >= 0x80 && count > 0;
+        if (!within && count == SHOWN_CHARACTERS_MAX) {
+            memcpy(end, "...", 4);
+            return out;
+        }
+        if (end - out > SHOWN_TEXT_MAX - 9) {
+            memcpy(end, "...", 4);
+            return out;
+        }
+        count += !within;
+        if (c < 0x20 || c == 0x7f || c == '"' || c == '\\')
+            end += snprintf(end, 5, "\\x%02x", c);
+        else
+            *end++ = (char)c;
+    }
+    *end = '\0';
+    return out;
+}
+
+static int parse_count(const struct setting *setting, const struct found *found, uint64_t *out,
+                       const struct fault *fault)
+{
+    char shown[SHOWN_TEXT_MAX];
+    uint64_t value = 0;
+    bool overflow = false;
+    show(found->text, shown);
+    if (found->text[strspn(found->text, "0123456789")] != '\0')
+        return refuse(fault, setting, found, "must be a whole number, got \"%s\"", shown);
+    for (const char *p = found->text; *p; p++)
+        overflow |= __builtin_mul_overflow(value, UINT64_C(10), &value) ||
+                    __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value);
+    if (overflow || value > setting->max)
+        return refuse(fault, setting, found, "%s is more than %llu", shown, (unsigned long long)setting->max);
+    if (value < setting->min)
+        return refuse(fault, setting, found, "%s is less than %llu", shown, (unsigned long long)setting->min);
+    *out = value;
+    return 0;
+}
+
+static char *duplicate_text(const char *text)
+{
+    char *copy = strdup(text);
+    if (!copy)
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory reading the settings");
+    return copy;
+}
+
+static int check_address(const struct setting *setting, const struct found *found, const struct fault *fault)
+{
+    char *host, *port, shown[SHOWN_TEXT_MAX];
+    if (settings_split_address(found->text, &host, &port))
+        return refuse(fault, setting, found, "must be host:port or [v6]:port, got \"%s\"", show(found->text, shown));
+    free(host);
+    free(port);
+    return 0;
+}
+
+/* A token that no header can carry would lock everybody out, and without a word why. */
+static int check_secret(const struct setting *setting, const struct found *found, const struct fault *fault)
+{
+    const char *text = found->text;
+    for (const char *p = text; *p; p++)
+        if ((uint8_t)*p < 0x20 || *p == 0x7f)
+            return refuse(fault, setting, found, "must not hold control characters");
+    if (text[0] == ' ' || text[strlen(text) - 1] == ' ')
+        return refuse(fault, setting, found, "must not begin or end with a space");
+    return 0;
+}
+
+static int check_db_url(const struct setting *setting, const struct found *found, char **data_dir,
+                        const struct fault *fault)
+{
+    char why[200];
+    if (settings_parse_db_url(found->text, data_dir, why, sizeof why))
+        return refuse(fault, setting, found, "%s", why);
+    return 0;
+}
+
+static uint64_t cpu_count(uint64_t max)
+{
+    cpu_set_t set;
+    long count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
+                                                             : sysconf(_SC_NPROCESSORS_ONLN); /* more than 1024 */
+    if (count < 1)
+        return 1;
+    return (uint64_t)count < max ? (uint64_t)count : max;
+}
+
+/* Checks the value and puts it into its field. */
+static int assign(const struct setting *setting, const struct found *found, struct settings *s,
+                  const struct fault *fault)
+{
+    void *field = (char *)s + setting->offset;
+    int error = 0;
+    if (found->unusable)
+        return refuse(fault, setting, found, "must be a single value without NUL characters");
+    if (found->text[0] == '\0')
+        return refuse(fault, setting, found, "must not be empty");
+    switch (setting->kind) {
+    case SETTING_COUNT:
+        return parse_count(setting, found, field, fault);
+    case SETTING_ADDRESS:
+        error = check_address(setting, found, fault);
+        break;
+    case SETTING_SECRET:
+        error = check_secret(setting, found, fault);
+        break;
+    case SETTING_DB_URL:
+        error = check_db_url(setting, found, &s->data_dir, fault);
+        break;
+    case SETTING_TEXT:
+        break;
+    }
+    if (!error)
+        *(char **)field = duplicate_text(found->text);
+    return error;
+}
+
+static int assign_default(const struct setting *setting, struct settings *s, const struct fault *fault)
+{
+    struct found found = {.text = setting->fallback};
+    if (setting->required)
+        return refuse(fault, setting, &found, "required, such as log:///var/lib/talea");
+    if (!setting->fallback)
+        return 0;
+    if (strcmp(setting->fallback, "cpus") == 0) {
+        *(uint64_t *)((char *)s + setting->offset) = cpu_count(setting->max);
+        return 0;
+    }
+    return assign(setting, &found, s, fault);
+}
+
+static void find_in_yaml(struct sources *from, const struct setting *setting, struct found *found)
+{
+    yaml_node_t *node = from->has_yaml ? yaml_doc_get(&from->yaml, yaml_doc_root(&from->yaml), setting->yaml) : NULL;
+    if (!node)
+        return;
+    found->text = yaml_node_is_null(node) ? "" : yaml_node_text(node);
+    if (!found->text) {
+        found->text = "";
+        found->unusable = true;
+    }
+    snprintf(found->origin, sizeof found->origin, " (%s:%d)", from->yaml.path, yaml_node_line(node));
+}
+
+static void find_value(struct sources *from, const struct setting *setting, struct found *found)
+{
+    *found = (struct found){.text = getenv(setting->env)};
+    if (found->text)
+        return;
+    found->text = dotenv_get(from->dotenv, setting->env);
+    if (found->text)
+        snprintf(found->origin, sizeof found->origin, " (in %s)", from->dotenv_path);
+    else
+        find_in_yaml(from, setting, found);
+}
+
+/* Levenshtein's distance over the first KEY_COMPARED_MAX bytes. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    size_t row[KEY_COMPARED_MAX + 1];
+    size_t a_length = strnlen(a, KEY_COMPARED_MAX), b_length = strnlen(b, KEY_COMPARED_MAX);
+    for (size_t j = 0; j <= b_length; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a_length; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_length; j++) {
+            size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+            size_t shorter = 1 + (row[j] < row[j - 1] ? row[j] : row[j - 1]);
+            diagonal = row[j];
+            row[j] = replaced < shorter ? replaced : shorter;
+        }
+    }
+    return row[b_length];
+}
+
+/* The YAML key that looks most like `key`; the name in the environment, put there by mistake, counts too. */
+static const char *nearest_key(const char *key)
+{
+    const char *nearest = NULL;
+    size_t least = SIZE_MAX;
+    for (size_t i = 0; i < settings_table_count; i++) {
+        size_t distance = edit_distance(key, settings_table[i].yaml);
+        size_t env_distance = edit_distance(key, settings_table[i].env);
+        if (env_distance < distance)
+            distance = env_distance;
+        if (distance < least) {
+            least = distance;
+            nearest = settings_table[i].yaml;
+        }
+    }
+    return nearest;
+}
+
+static bool is_known_key(const char *key)
+{
+    for (size_t i = 0; i < settings_table_count; i++)
+        if (strcmp(settings_table[i].yaml, key) == 0)
+            return true;
+    return false;
+}
+
+/* `{api_token:s3cret}` is one key without a value, so only what looks like a name is shown. */
+static int refuse_key(const struct yaml_doc *doc, const yaml_node_t *node, const char *key, const struct fault *fault)
+{
+    size_t name_length = strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+    size_t shown = name_length < SHOWN_CHARACTERS_MAX ? name_length : SHOWN_CHARACTERS_MAX;
+    snprintf(fault->text, fault->size, "%s:%d: unknown key \"%.*s%s\", the nearest known one is \"%s\"", doc->path,
+             yaml_node_line(node), (int)shown, key, key[shown] ? "..." : "", nearest_key(key));
+    return EINVAL;
+}
+
+static int check_yaml(struct yaml_doc *doc, const struct fault *fault)
+{
+    yaml_node_t *root = yaml_doc_root(doc);
+    if (!root)
+        return 0;
+    if (root->type != YAML_MAPPING_NODE) {
+        snprintf(fault->text, fault->size, "%s:%d: must be lines of `key: value`, such as `bind: 127.0.0.1:8080`",
+                 doc->path, yaml_node_line(root));
+        return EINVAL;
+    }
+    yaml_node_pair_t *pair = root->data.mapping.pairs.start;
+    for (; pair < root->data.mapping.pairs.top; pair++) {
+        yaml_node_t *node = yaml_doc_node(doc, pair->key);
+        const char *key = yaml_node_text(node);
+        if (!key || !is_known_key(key))
+            return refuse_key(doc, node, key ? key : "", fault);
+    }
+    return 0;
+}
+
+static int open_sources(const char *config_path, const char *dotenv_path, struct sources *from,
+                        const struct fault *fault)
+{
+    from->dotenv_path = dotenv_path;
+    int error = dotenv_read(dotenv_path, &from->dotenv, fault->text, fault->size);
+    if (error && error != ENOENT)
+        return error;
+    if (!config_path)
+        return 0;
+    error = yaml_doc_open(config_path, &from->yaml, fault->text, fault->size);
+    if (error == ENOENT)
+        snprintf(fault->text, fault->size, "%s: no such file", config_path);
+    if (error)
+        return EINVAL;
+    from->has_yaml = true;
+    return check_yaml(&from->yaml, fault);
+}
+
+static void close_sources(struct sources *from)
+{
+    if (from->has_yaml)
+        yaml_doc_close(&from->yaml);
+    dotenv_destroy(&from->dotenv);
+}
+
+static int assign_all(struct sources *from, struct settings *out, const struct fault *fault)
+{
+    for (size_t i = 0; i < settings_table_count; i++) {
+        struct found found;
+        find_value(from, &settings_table[i], &found);
+        int error = found.text ? assign(&settings_table[i], &found, out, fault)
+                               : assign_default(&settings_table[i], out, fault);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+int settings_load(const char *config_path, const char *dotenv_path, struct settings *out, char *error,
+                  size_t error_size)
+{
+    struct fault fault = {error, error_size};
+    struct sources from = {0};
+    *out = (struct settings){0};
+    int failed = open_sources(config_path, dotenv_path, &from, &fault);
+    if (!failed)
+        failed = assign_all(&from, out, &fault);
+    close_sources(&from);
+    if (failed)
+        settings_free(out);
+    return failed;
+}
+
+void settings_free(struct settings *s)
+{
+    if (s->api_token)
+        explicit_bzero(s->api_token, strlen(s->api_token));
+    free(s->db_url);
+    free(s->data_dir);
+    free(s->bind);
+    free(s->metrics_bind);
+    free(s->api_token);
+    free(s->tokens_file);
+    *s = (struct settings){0};
+}
