@@ -17,7 +17,8 @@
 
 #define ALIGNMENT 16
 #define CHUNK_BYTES_FIRST 4096
-#define CHUNK_BYTES_USUAL_MAX (1u << 20) /* chunks double up to this; a greater piece gets one of its own size */
+#define CHUNK_BYTES_USUAL_MAX                                                                                \
+    (1u << 20) /* chunks double up to this; a greater piece gets one of its own size */
 
 struct chunk {
     struct chunk *next;

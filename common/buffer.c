@@ -43,7 +43,8 @@ uint8_t *buffer_reserve(struct buffer *b, size_t n)
 {
     size_t needed;
     if (__builtin_add_overflow(b->len, n, &needed))
-        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory: a buffer of %zu bytes cannot grow by %zu", b->len, n);
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory: a buffer of %zu bytes cannot grow by %zu", b->len,
+                     n);
     if (!b->base || needed > b->capacity)
         buffer_grow(b, needed);
     return b->base + b->len;

@@ -177,8 +177,8 @@ static int parse_text(struct dotenv *env, const char *path, char *error, size_t 
             continue;
         const struct entry *earlier = find(env, name);
         if (earlier) {
-            snprintf(error, error_size, "%s:%d: %.*s is given twice, first in line %d", path, line, NAME_SHOWN_MAX,
-                     name, earlier->line);
+            snprintf(error, error_size, "%s:%d: %.*s is given twice, first in line %d", path, line,
+                     NAME_SHOWN_MAX, name, earlier->line);
             return EINVAL;
         }
         add_entry(env, name, value, line);

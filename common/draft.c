@@ -172,9 +172,9 @@ static void read_occurred_at(struct msgpack_reader *r, struct draft *out)
     msgpack_expect_array(r, 2);
     out->occurred_at.seconds = msgpack_read_int(r);
     uint64_t nanos = msgpack_read_uint(r);
-    if (!rfc3339_in_range(out->occurred_at.seconds) || nanos > 1999999999)
+    out->occurred_at.nanos = nanos > UINT32_MAX ? UINT32_MAX : (uint32_t)nanos;
+    if (!timestamp_is_valid(out->occurred_at))
         r->failed = true;
-    out->occurred_at.nanos = r->failed ? 0 : (uint32_t)nanos;
 }
 
 int draft_unpack_body(struct bytes packed, struct arena *arena, struct draft *out)

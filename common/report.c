@@ -58,12 +58,13 @@ static size_t format_prefix(enum report_level level, char *out, size_t size)
 {
     int length;
     if (stderr_is_journal()) {
-        length = snprintf(out, size, "<%d>%s[%d]: ", levels[level].journal_priority, process_name, (int)getpid());
+        length =
+            snprintf(out, size, "<%d>%s[%d]: ", levels[level].journal_priority, process_name, (int)getpid());
     } else {
         char now[RFC3339_TEXT_MAX];
         int now_length = rfc3339_format_us(clock_now_us(), now);
-        length = snprintf(out, size, "%.*sZ %s %s[%d]: ", now_length - 4, now, levels[level].word, process_name,
-                          (int)getpid());
+        length = snprintf(out, size, "%.*sZ %s %s[%d]: ", now_length - 4, now, levels[level].word,
+                          process_name, (int)getpid());
     }
     return (size_t)length;
 }

@@ -16,10 +16,6 @@
 #define NANOS_PER_SECOND 1000000000u
 #define MICROS_PER_SECOND 1000000
 
-/* 0000-01-01T00:00:00Z and 9999-12-31T23:59:59Z */
-#define SECONDS_FIRST INT64_C(-62167219200)
-#define SECONDS_LAST INT64_C(253402300799)
-
 #define DAYS_PER_ERA 146097 /* 400 years */
 
 /*
@@ -32,6 +28,11 @@
 static int64_t floor_divide(int64_t a, int64_t b)
 {
     return a / b - (a % b < 0);
+}
+
+static int64_t floor_remainder(int64_t a, int64_t b)
+{
+    return a % b + (a % b < 0 ? b : 0);
 }
 
 static int64_t day_of_date(int year, int month, int day)
@@ -153,8 +154,9 @@ int rfc3339_parse(struct bytes text, struct timestamp *out)
         second = 59;
         nanos += NANOS_PER_SECOND;
     }
-    struct timestamp t = {
-        day_of_date(year, month, day) * SECONDS_PER_DAY + hour * 3600 + (minute - offset) * 60 + second, nanos};
+    struct timestamp t = {day_of_date(year, month, day) * SECONDS_PER_DAY + hour * 3600 +
+                              (minute - offset) * 60 + second,
+                          nanos};
     if (!timestamp_is_valid(t))
         return EINVAL;
     *out = t;
@@ -163,17 +165,16 @@ int rfc3339_parse(struct bytes text, struct timestamp *out)
 
 bool timestamp_is_valid(struct timestamp t)
 {
-    if (t.seconds < SECONDS_FIRST || t.seconds > SECONDS_LAST || t.nanos >= 2 * NANOS_PER_SECOND)
-        return false;
-    bool second_59 = (t.seconds - SECONDS_FIRST) % 60 == 59;
-    return t.nanos < NANOS_PER_SECOND || second_59;
+    bool second_59 = floor_remainder(t.seconds, 60) == 59;
+    return rfc3339_in_range(t.seconds) && t.nanos < (second_59 ? 2 : 1) * NANOS_PER_SECOND;
 }
 
-/* Up to the seconds, without a fraction and the Z. Any int64_t gets a text: years beyond 0000..9999 are longer. */
+/* Up to the seconds, without a fraction and the Z. Any int64_t gets a text: years beyond 0000..9999 are
+ * longer. */
 static int format_seconds(int64_t seconds, int leap, char out[static RFC3339_TEXT_MAX])
 {
     int64_t day_number = floor_divide(seconds, SECONDS_PER_DAY);
-    int of_day = (int)(seconds - day_number * SECONDS_PER_DAY);
+    int of_day = (int)floor_remainder(seconds, SECONDS_PER_DAY);
     int64_t year;
     int month, day;
     date_of_day(day_number, &year, &month, &day);
@@ -207,15 +208,16 @@ int64_t timestamp_floor_us(struct timestamp t)
     /* No clock of ours ever shows second 60, so all of it lies between :59.999999 and the next :00. */
     uint32_t nanos = t.nanos < NANOS_PER_SECOND ? t.nanos : NANOS_PER_SECOND - 1;
     int64_t us;
-    if (__builtin_mul_overflow(t.seconds, INT64_C(1000000), &us) || __builtin_add_overflow(us, nanos / 1000, &us))
+    if (__builtin_mul_overflow(t.seconds, INT64_C(1000000), &us) ||
+        __builtin_add_overflow(us, nanos / 1000, &us))
         return t.seconds < 0 ? INT64_MIN : INT64_MAX;
     return us;
 }
 
 struct timestamp timestamp_of_us(int64_t at_us)
 {
-    int64_t seconds = floor_divide(at_us, MICROS_PER_SECOND);
-    return (struct timestamp){seconds, (uint32_t)(at_us - seconds * MICROS_PER_SECOND) * 1000};
+    return (struct timestamp){floor_divide(at_us, MICROS_PER_SECOND),
+                              (uint32_t)floor_remainder(at_us, MICROS_PER_SECOND) * 1000};
 }
 
 int64_t clock_now_us(void)

@@ -20,7 +20,7 @@
 #include "common/yaml_doc.h"
 
 #define SHOWN_CHARACTERS_MAX 40
-#define SHOWN_TEXT_MAX (4 * SHOWN_CHARACTERS_MAX + 4) /* each may be four bytes, or one escaped byte; `...`, NUL */
+#define SHOWN_TEXT_MAX (4 * SHOWN_CHARACTERS_MAX + 4) /* an escaped one takes four bytes; `...` and NUL */
 #define ORIGIN_TEXT_MAX 320
 #define KEY_COMPARED_MAX 64
 
@@ -43,7 +43,8 @@ struct fault {
     size_t size;
 };
 
-__attribute__((format(printf, 4, 5))) static int refuse(const struct fault *fault, const struct setting *setting,
+__attribute__((format(printf, 4, 5))) static int refuse(const struct fault *fault,
+                                                        const struct setting *setting,
                                                         const struct found *found, const char *format, ...)
 {
     char why[512];
@@ -55,24 +56,17 @@ __attribute__((format(printf, 4, 5))) static int refuse(const struct fault *faul
     return EINVAL;
 }
 
-/* For messages: at most 40 characters, control characters and what would end the quotes escaped. */
+/* For messages: at most 40 characters; what is not printable ASCII, or would end the quotes, is escaped. */
 static const char *show(const char *text, char out[static SHOWN_TEXT_MAX])
 {
     char *end = out;
-    for (int count = 0; *text; text++) {
-        uint8_t c = (uint8_t)*text;
-        bool continues = c >= 0x80 && c <= 0xbf; /* a character of UTF-8; a byte astray counts like one */
-        bool within = continues && end > out && (uint8_t)end[-1] >= 0x80 && count > 0;
-        if (!within && count == SHOWN_CHARACTERS_MAX) {
-            memcpy(end, "...", 4);
+    for (int i = 0; text[i]; i++) {
+        uint8_t c = (uint8_t)text[i];
+        if (i == SHOWN_CHARACTERS_MAX) {
+            memcpy(end, "...", sizeof "...");
             return out;
         }
-        if (end - out > SHOWN_TEXT_MAX - 9) {
-            memcpy(end, "...", 4);
-            return out;
-        }
-        count += !within;
-        if (c < 0x20 || c == 0x7f || c == '"' || c == '\\')
+        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
             end += snprintf(end, 5, "\\x%02x", c);
         else
             *end++ = (char)c;
@@ -113,7 +107,8 @@ static int check_address(const struct setting *setting, const struct found *foun
 {
     char *host, *port, shown[SHOWN_TEXT_MAX];
     if (settings_split_address(found->text, &host, &port))
-        return refuse(fault, setting, found, "must be host:port or [v6]:port, got \"%s\"", show(found->text, shown));
+        return refuse(fault, setting, found, "must be host:port or [v6]:port, got \"%s\"",
+                      show(found->text, shown));
     free(host);
     free(port);
     return 0;
@@ -143,8 +138,9 @@ static int check_db_url(const struct setting *setting, const struct found *found
 static uint64_t cpu_count(uint64_t max)
 {
     cpu_set_t set;
-    long count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
-                                                             : sysconf(_SC_NPROCESSORS_ONLN); /* more than 1024 */
+    long count = sched_getaffinity(0, sizeof set, &set) == 0
+                     ? CPU_COUNT(&set)
+                     : sysconf(_SC_NPROCESSORS_ONLN); /* more than 1024 */
     if (count < 1)
         return 1;
     return (uint64_t)count < max ? (uint64_t)count : max;
@@ -196,7 +192,8 @@ static int assign_default(const struct setting *setting, struct settings *s, con
 
 static void find_in_yaml(struct sources *from, const struct setting *setting, struct found *found)
 {
-    yaml_node_t *node = from->has_yaml ? yaml_doc_get(&from->yaml, yaml_doc_root(&from->yaml), setting->yaml) : NULL;
+    yaml_node_t *node =
+        from->has_yaml ? yaml_doc_get(&from->yaml, yaml_doc_root(&from->yaml), setting->yaml) : NULL;
     if (!node)
         return;
     found->text = yaml_node_is_null(node) ? "" : yaml_node_text(node);
@@ -266,12 +263,13 @@ static bool is_known_key(const char *key)
 }
 
 /* `{api_token:s3cret}` is one key without a value, so only what looks like a name is shown. */
-static int refuse_key(const struct yaml_doc *doc, const yaml_node_t *node, const char *key, const struct fault *fault)
+static int refuse_key(const struct yaml_doc *doc, const yaml_node_t *node, const char *key,
+                      const struct fault *fault)
 {
     size_t name_length = strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
     size_t shown = name_length < SHOWN_CHARACTERS_MAX ? name_length : SHOWN_CHARACTERS_MAX;
-    snprintf(fault->text, fault->size, "%s:%d: unknown key \"%.*s%s\", the nearest known one is \"%s\"", doc->path,
-             yaml_node_line(node), (int)shown, key, key[shown] ? "..." : "", nearest_key(key));
+    snprintf(fault->text, fault->size, "%s:%d: unknown key \"%.*s%s\", the nearest known one is \"%s\"",
+             doc->path, yaml_node_line(node), (int)shown, key, key[shown] ? "..." : "", nearest_key(key));
     return EINVAL;
 }
 
@@ -281,8 +279,9 @@ static int check_yaml(struct yaml_doc *doc, const struct fault *fault)
     if (!root)
         return 0;
     if (root->type != YAML_MAPPING_NODE) {
-        snprintf(fault->text, fault->size, "%s:%d: must be lines of `key: value`, such as `bind: 127.0.0.1:8080`",
-                 doc->path, yaml_node_line(root));
+        snprintf(fault->text, fault->size,
+                 "%s:%d: must be lines of `key: value`, such as `bind: 127.0.0.1:8080`", doc->path,
+                 yaml_node_line(root));
         return EINVAL;
     }
     yaml_node_pair_t *pair = root->data.mapping.pairs.start;

@@ -63,7 +63,7 @@ int settings_split_address(const char *text, char **host, char **port)
     if (!colon || !is_port(colon + 1))
         return EINVAL;
     size_t length = (size_t)(colon - text);
-    bool bracketed = length >= 2 && text[0] == '[' && colon[-1] == ']';
+    bool bracketed = text[0] == '[' && colon[-1] == ']';
     if (bracketed) {
         text++;
         length -= 2;
@@ -82,8 +82,8 @@ int settings_parse_db_url(const char *url, char **data_dir, char *error, size_t 
     if (strncmp(url, DB_URL_SCHEME, scheme_length) != 0) {
         size_t shown = strspn(url, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
         if (shown > 0 && shown <= 20 && strncmp(url + shown, "://", 3) == 0)
-            snprintf(error, error_size, "%.*s:// is not supported, must be such as log:///var/lib/talea", (int)shown,
-                     url);
+            snprintf(error, error_size, "%.*s:// is not supported, must be such as log:///var/lib/talea",
+                     (int)shown, url);
         else
             snprintf(error, error_size, "must begin with log://, such as log:///var/lib/talea");
         return EINVAL;

@@ -11,7 +11,8 @@
  * there are more than `max_bytes` of them, or the errno of what failed (`out`
  * is empty then). Release with small_file_wipe.
  */
-int small_file_read(const char *path, size_t max_bytes, struct buffer *out) __attribute__((warn_unused_result));
+int small_file_read(const char *path, size_t max_bytes, struct buffer *out)
+    __attribute__((warn_unused_result));
 
 /* Overwrites and releases. */
 void small_file_wipe(struct buffer *b);

@@ -58,8 +58,8 @@ static bool ends_with(const char *s, const char *end)
 static int refuse_toml(const struct complaint *c, const char *toml_path)
 {
     snprintf(c->error, c->error_size,
-             "%.*s: TOML is not read here; `contrib/toml-to-yaml %.*s` prints the same as YAML", PATH_SHOWN_MAX,
-             toml_path, PATH_SHOWN_MAX, toml_path);
+             "%.*s: TOML is not read here; `contrib/toml-to-yaml %.*s` prints the same as YAML",
+             PATH_SHOWN_MAX, toml_path, PATH_SHOWN_MAX, toml_path);
     return EINVAL;
 }
 
@@ -93,7 +93,8 @@ static int read_text(const struct complaint *c, struct buffer *text)
     if (error == EFBIG)
         return refuse_file(c, "is larger than 1 MiB");
     if (error) {
-        snprintf(c->error, c->error_size, "%.*s: cannot be read: %s", PATH_SHOWN_MAX, c->path, strerror(error));
+        snprintf(c->error, c->error_size, "%.*s: cannot be read: %s", PATH_SHOWN_MAX, c->path,
+                 strerror(error));
         return EINVAL;
     }
     return 0;
@@ -157,7 +158,7 @@ static const char *check_event(const yaml_event_t *event, struct shape *shape)
     }
     if (anchored)
         return "anchors are not allowed; write the value again";
-    return shape->depth > DEPTH_MAX ? "is nested too deep" : NULL;
+    return shape->depth > DEPTH_MAX ? "is nested too deep (16 levels at most)" : NULL;
 }
 
 static int check_shape(const struct complaint *c, const struct buffer *text)

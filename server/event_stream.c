@@ -1,0 +1,405 @@
+#include "server/event_stream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "common/event.h"
+#include "common/exit_status.h"
+#include "common/report.h"
+#include "common/rfc3339.h"
+#include "server/answers.h"
+#include "server/query.h"
+#include "server/worker.h"
+
+#define PIECE_BYTES 65536 /* a piece ends with the event that passes it */
+#define PIECE_EVENTS 256
+#define KEEPALIVE_NS (10 * 1000000000ull)
+
+/*
+ * The states of a stream: writing (a piece is on its way), ready (may be sent
+ * more), ended (its closed callback comes; nothing is sent any more).
+ */
+enum stream_state { STREAM_WRITING, STREAM_READY, STREAM_ENDED };
+
+struct event_stream {
+    struct event_streams *owner;
+    struct exchange *exchange;
+    struct http_stream *http;
+    struct bytes book;
+    uint64_t cursor; /* last seq sent */
+    uint64_t last_sent_ns;
+    enum stream_state state;
+    struct event_stream *prev, *next;
+};
+
+struct event_streams {
+    struct worker *worker;
+    struct event_stream *streams;
+    uint64_t fed_position; /* durable_position that all ready streams have seen */
+    struct json_text *json;
+    struct buffer piece;
+    struct arena *arena; /* of the event being written */
+};
+
+struct event_streams *event_streams_create(struct worker *worker)
+{
+    struct event_streams *s = calloc(1, sizeof *s);
+    if (!s)
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
+    s->worker = worker;
+    s->json = json_text_create(&s->piece);
+    s->arena = arena_create();
+    return s;
+}
+
+/* --- events as JSON --- */
+
+static void write_field(struct json_text *j, const char *key, struct bytes value)
+{
+    json_key(j, key);
+    json_string(j, value);
+}
+
+static void write_account_id(struct json_text *j, const char *key, struct bytes book, struct bytes path)
+{
+    json_key(j, key);
+    json_open_object(j);
+    write_field(j, "book", book);
+    write_field(j, "path", path);
+    json_close_object(j);
+}
+
+static int write_account_opened(struct json_text *j, const struct event *event)
+{
+    static const char *const sides[] = {NULL, "debit", "credit"};
+    struct account_definition account;
+    if (account_definition_unpack(event->body, &account) != 0)
+        return EBADMSG;
+    json_key(j, "def");
+    json_open_object(j);
+    write_account_id(j, "id", event->book, account.path);
+    write_field(j, "asset", account.asset);
+    write_field(j, "kind", bytes_of_string(account_kind_word(account.kind)));
+    json_close_object(j);
+    json_key(j, "cfg");
+    json_open_object(j);
+    json_key(j, "normal_side");
+    if (account.normal_side == NORMAL_SIDE_NONE)
+        json_null(j);
+    else
+        json_cstring(j, sides[account.normal_side]);
+    json_key(j, "min_balance");
+    if (account.has_min_balance)
+        json_integer(j, account.min_balance);
+    else
+        json_null(j);
+    json_close_object(j);
+    return 0;
+}
+
+static int write_asset_registered(struct json_text *j, const struct event *event)
+{
+    struct asset_definition asset;
+    if (asset_definition_unpack(event->body, &asset) != 0)
+        return EBADMSG;
+    write_field(j, "id", asset.id);
+    json_key(j, "class");
+    if (asset.class == ASSET_CLASS_FIAT) {
+        json_cstring(j, "fiat");
+    } else {
+        json_open_object(j);
+        json_key(j, "crypto");
+        json_open_object(j);
+        write_field(j, "network", asset.network);
+        json_key(j, "native_id");
+        if (asset.has_native_id)
+            json_string(j, asset.native_id);
+        else
+            json_null(j);
+        json_close_object(j);
+        json_close_object(j);
+    }
+    json_key(j, "precision");
+    json_integer(j, asset.precision);
+    write_field(j, "name", asset.name);
+    return 0;
+}
+
+static void write_posting(struct json_text *j, struct bytes book, const struct posting *posting)
+{
+    json_open_object(j);
+    write_account_id(j, "account", book, posting->account);
+    json_key(j, "amount");
+    json_open_object(j);
+    json_key(j, "minor");
+    json_integer(j, posting->minor);
+    write_field(j, "asset", posting->asset);
+    json_close_object(j);
+    write_field(j, "direction", bytes_of_string(direction_word(posting->direction)));
+    json_close_object(j);
+}
+
+static int write_transaction_posted(struct json_text *j, const struct event *event, struct arena *arena)
+{
+    struct draft draft;
+    char id[UUID_TEXT_LEN], occurred[RFC3339_TEXT_MAX];
+    if (draft_unpack_body(event->body, arena, &draft) != 0)
+        return EBADMSG;
+    uuid_format(event->tx_id, id);
+    write_field(j, "id", bytes_of(id, UUID_TEXT_LEN));
+    write_field(j, "book", event->book);
+    json_key(j, "postings");
+    json_open_array(j);
+    for (uint32_t i = 0; i < draft.posting_count; i++)
+        write_posting(j, event->book, &draft.postings[i]);
+    json_close_array(j);
+    write_field(j, "idempotency_key", draft.idempotency_key);
+    json_key(j, "external_refs");
+    json_open_array(j);
+    for (uint32_t i = 0; i < draft.external_ref_count; i++) {
+        json_open_object(j);
+        write_field(j, "kind", draft.external_refs[i].kind);
+        write_field(j, "value", draft.external_refs[i].value);
+        json_close_object(j);
+    }
+    json_close_array(j);
+    json_key(j, "metadata");
+    if (draft.metadata.base)
+        json_verbatim(j, draft.metadata);
+    else
+        json_null(j);
+    struct timestamp when = draft.has_occurred_at ? draft.occurred_at : timestamp_of_us(event->at_us);
+    int n = rfc3339_format(when, occurred);
+    write_field(j, "occurred_at", bytes_of(occurred, (size_t)n));
+    return 0;
+}
+
+static int write_payload(struct json_text *j, const struct event *event, struct arena *arena)
+{
+    json_key(j, "payload");
+    json_open_object(j);
+    write_field(j, "kind", bytes_of_string(event_kind_word(event->kind)));
+    int error = 0;
+    switch (event->kind) {
+    case EVENT_ACCOUNT_OPENED:
+        error = write_account_opened(j, event);
+        break;
+    case EVENT_ASSET_REGISTERED:
+        error = write_asset_registered(j, event);
+        break;
+    case EVENT_TRANSACTION_POSTED:
+        error = write_transaction_posted(j, event, arena);
+        break;
+    }
+    json_close_object(j);
+    return error;
+}
+
+/* Appends one event to the piece. */
+static int write_event(struct event_streams *s, const struct event *event)
+{
+    char at[RFC3339_TEXT_MAX];
+    arena_reset(s->arena);
+    buffer_printf(&s->piece, "id: %" PRIu64 "\ndata: ", event->seq);
+    struct json_text *j = s->json;
+    json_text_restart(j, &s->piece);
+    int n = rfc3339_format_us(event->at_us, at);
+    json_open_object(j);
+    json_key(j, "seq");
+    json_unsigned(j, event->seq);
+    write_field(j, "at", bytes_of(at, (size_t)n));
+    write_field(j, "kind", bytes_of_string(event_kind_word(event->kind)));
+    int error = write_payload(j, event, s->arena);
+    json_close_object(j);
+    buffer_append_string(&s->piece, "\n\n");
+    return error;
+}
+
+/* --- feeding --- */
+
+static int read_event(struct worker *w, uint32_t book_no, uint64_t seq, struct event *event)
+{
+    struct event_place place;
+    int64_t at_us;
+    size_t length;
+    buffer_clear(&w->scratch);
+    int error = index_event(w->index, book_no, seq, &at_us, &place);
+    if (error == 0)
+        error = log_reader_event(w->log, &place, &w->scratch);
+    if (error == 0)
+        error = event_unpack(buffer_bytes(&w->scratch), event, &length);
+    return error;
+}
+
+/* Fills the piece with what comes behind the cursor, and moves the cursor over it. */
+static int collect(struct event_stream *stream)
+{
+    struct event_streams *s = stream->owner;
+    struct book_row book;
+    int error = index_find_book(s->worker->index, stream->book, &book);
+    if (error)
+        return error == ENOENT ? 0 : error;
+    for (int i = 0; i < PIECE_EVENTS && stream->cursor < book.last_seq && s->piece.len < PIECE_BYTES; i++) {
+        struct event event;
+        error = read_event(s->worker, book.book_no, stream->cursor + 1, &event);
+        if (error == 0)
+            error = write_event(s, &event);
+        if (error)
+            return error;
+        stream->cursor++;
+        counter_add(&s->worker->slot->counters.events_sent, 1);
+    }
+    return 0;
+}
+
+static void end_stream(struct event_stream *stream)
+{
+    if (stream->state == STREAM_ENDED)
+        return;
+    stream->state = STREAM_ENDED;
+    http_stream_end(stream->http);
+}
+
+static void send_piece(struct event_stream *stream, struct bytes piece)
+{
+    assert(stream->state == STREAM_READY);
+    stream->state = STREAM_WRITING;
+    stream->last_sent_ns = clock_monotonic_ns();
+    http_stream_send(stream->http, piece);
+}
+
+/* Sends a ready stream what it lacks. What cannot be read ends it: its client comes again with Last-Event-ID. */
+static void feed(struct event_stream *stream)
+{
+    struct event_streams *s = stream->owner;
+    struct worker *w = s->worker;
+    buffer_clear(&s->piece);
+    int error = index_reader_begin(w->index, atomic_load(&w->border->index_generation));
+    if (error == 0) {
+        error = collect(stream);
+        index_reader_end(w->index);
+    }
+    if (error) {
+        report(REPORT_ERROR, "an event stream ends: cannot read event %" PRIu64 ": %s", stream->cursor + 1,
+               strerror(error));
+        end_stream(stream);
+    } else if (s->piece.len > 0) {
+        send_piece(stream, buffer_bytes(&s->piece));
+    }
+}
+
+static void on_ready(void *context)
+{
+    struct event_stream *stream = context;
+    if (stream->state != STREAM_WRITING)
+        return;
+    stream->state = STREAM_READY;
+    feed(stream);
+}
+
+void event_streams_feed(struct event_streams *s)
+{
+    uint64_t position = atomic_load(&s->worker->border->durable_position);
+    struct event_stream *stream, *next;
+    if (position == s->fed_position)
+        return;
+    s->fed_position = position;
+    DL_FOREACH_SAFE(s->streams, stream, next)
+    {
+        if (stream->state == STREAM_READY)
+            feed(stream);
+    }
+}
+
+bool event_streams_behind(const struct event_streams *s)
+{
+    return atomic_load(&s->worker->border->durable_position) != s->fed_position;
+}
+
+void event_streams_tick(struct event_streams *s)
+{
+    uint64_t now = clock_monotonic_ns();
+    struct event_stream *stream, *next;
+    DL_FOREACH_SAFE(s->streams, stream, next)
+    {
+        if (stream->state == STREAM_READY && now - stream->last_sent_ns >= KEEPALIVE_NS)
+            send_piece(stream, BYTES_LITERAL(":\n\n"));
+    }
+}
+
+void event_streams_end(struct event_streams *s)
+{
+    struct event_stream *stream, *next;
+    DL_FOREACH_SAFE(s->streams, stream, next)
+    {
+        if (stream->state == STREAM_READY)
+            end_stream(stream);
+    }
+}
+
+/* --- opening --- */
+
+static void on_closed(void *context)
+{
+    struct event_stream *stream = context;
+    struct event_streams *s = stream->owner;
+    DL_DELETE(s->streams, stream);
+    atomic_fetch_sub(&s->worker->slot->event_streams, 1);
+    exchange_leave_flight(stream->exchange);
+}
+
+/* Where to begin: behind Last-Event-ID, else behind `from`, else at the beginning. False: answered. */
+static bool read_cursor(struct exchange *e, uint64_t *cursor)
+{
+    const char *reason = "Last-Event-ID is not a whole number";
+    int error = query_sequence(e->match.query, "from", http_arena(e->http), cursor, &reason);
+    struct bytes last = http_header(e->http, "last-event-id");
+    if (error == 0 && last.base) {
+        reason = "Last-Event-ID is not a whole number";
+        error = parse_sequence(last, cursor);
+    }
+    if (error)
+        exchange_answer(e, answer_invalid(exchange_json(e), "query", reason));
+    return error == 0;
+}
+
+void handle_get_events(struct exchange *e)
+{
+    static const struct http_header headers[] = {
+        {"cache-control", BYTES_LITERAL("no-cache")},
+        {"x-accel-buffering", BYTES_LITERAL("no")},
+    };
+    struct event_streams *s = e->worker->event_streams;
+    uint64_t cursor;
+    if (!read_cursor(e, &cursor))
+        return;
+    if (e->match.book.len == 0) {
+        exchange_answer(e, answer_invalid(exchange_json(e), "book", "must not be empty"));
+        return;
+    }
+    if (!scope_may_read(e->scope, e->match.book)) {
+        exchange_answer(e, answer_forbidden(exchange_json(e), e->match.book));
+        return;
+    }
+    struct event_stream *stream = arena_alloc(http_arena(e->http), sizeof *stream);
+    *stream = (struct event_stream){
+        .owner = s,
+        .exchange = e,
+        .book = e->match.book,
+        .cursor = cursor,
+        .last_sent_ns = clock_monotonic_ns(),
+        .state = e->method == METHOD_HEAD ? STREAM_ENDED : STREAM_WRITING,
+    };
+    DL_APPEND(s->streams, stream);
+    /* Counted before the index is read: from here on the arbiter rings after each commit. */
+    atomic_fetch_add(&e->worker->slot->event_streams, 1);
+    http_on_closed(e->http, on_closed, stream);
+    exchange_count(e, 200);
+    exchange_leave_flight(e);
+    stream->http = http_stream_begin(e->http, "text/event-stream", headers, 2, on_ready, stream);
+}

@@ -1,0 +1,32 @@
+#ifndef TALEA_SERVER_EVENT_STREAM_H
+#define TALEA_SERVER_EVENT_STREAM_H
+/*
+ * The event streams of one worker (SSE). A stream is a book and a cursor:
+ * whatever the index holds behind the cursor is sent from the log, in pieces
+ * of bounded size, each in a short look of its own, and only when the piece
+ * before was written. Catching up and following live are the same thing, so
+ * there is no seam where an event could be lost or sent twice.
+ *
+ * Fed by the arbiter's bell: it rings after each commit while a slot says that
+ * it has streams open.
+ */
+#include <stdbool.h>
+
+struct exchange;
+struct worker;
+struct event_streams;
+
+struct event_streams *event_streams_create(struct worker *worker);
+
+void handle_get_events(struct exchange *exchange);
+
+/* The ledger may have grown: streams that are ready and behind are sent more. */
+void event_streams_feed(struct event_streams *streams);
+/* Has the ledger grown since the last feed? */
+bool event_streams_behind(const struct event_streams *streams);
+/* Comments on idle streams, so that dead peers are noticed. Called about once a second. */
+void event_streams_tick(struct event_streams *streams);
+/* Ends them all: the worker leaves. */
+void event_streams_end(struct event_streams *streams);
+
+#endif

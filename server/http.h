@@ -1,0 +1,83 @@
+#ifndef TALEA_SERVER_HTTP_H
+#define TALEA_SERVER_HTTP_H
+/*
+ * HTTP for one worker: the one module that knows h2o (2.2.5, its own event
+ * loop). One thread; every callback is called from http_run.
+ *
+ * A handler answers a request at once (http_respond), or later, or begins a
+ * stream. A request that is not answered yet can go away when its client does:
+ * then, and also after its answer was written, its closed callback is called,
+ * once, and the request is no more.
+ *
+ * What h2o refuses by itself (a broken chunk, a body beyond its bound) leaves
+ * as the envelope that the refused_body of http_config words.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/bytes.h"
+
+struct http_server;
+struct http_request;
+struct http_stream;
+
+#define HTTP_BODY_MAX_BYTES (2u << 20) /* a handler refuses what is larger; the bound within h2o is twice that */
+
+struct http_config {
+    void *context;
+    void (*on_request)(void *context, struct http_request *request, bool on_metrics_listener);
+    void (*on_tick)(void *context); /* about once a second */
+    void (*on_connections)(void *context, int change); /* +1 or -1 */
+    struct bytes refused_body; /* JSON: what h2o refused by itself; the status is 400 */
+    int api_fd;
+    int metrics_fd; /* -1: none */
+};
+
+struct http_server *http_server_create(const struct http_config *config);
+
+/* One round of the event loop; waits up to timeout_ms for something to happen. */
+void http_run(struct http_server *server, int32_t timeout_ms);
+
+/* Calls `readable` whenever fd has something to read; the caller reads it. */
+void http_watch(struct http_server *server, int fd, void (*readable)(void *context), void *context);
+
+/* No more connections are accepted, those that are open close after their current answer. */
+void http_drain(struct http_server *server);
+
+/* --- a request --- */
+
+struct bytes http_method(const struct http_request *request);
+struct bytes http_target(const struct http_request *request); /* path and query as sent */
+struct bytes http_body(const struct http_request *request);
+/* base NULL when there is none; the first when there are several. `name` is in lower case. */
+struct bytes http_header(const struct http_request *request, const char *name);
+uint64_t http_begun_ns(const struct http_request *request);
+
+/* Lives as long as the request. */
+struct arena *http_arena(struct http_request *request);
+void http_on_closed(struct http_request *request, void (*closed)(void *context), void *context);
+
+/* A response header; the name and value live until the answer is sent. */
+struct http_header {
+    const char *name;
+    struct bytes value;
+};
+
+/* Answers. The body is copied; for HEAD its length alone is sent. */
+void http_respond(struct http_request *request, int status, const char *content_type, const struct http_header *headers,
+                  size_t header_count, struct bytes body);
+
+/*
+ * Begins an answer without a known end. Its head is sent at once. `ready` is
+ * called when everything handed over so far was written; only then may more be
+ * sent. Ends with http_stream_end, or when the client goes away (closed).
+ */
+struct http_stream *http_stream_begin(struct http_request *request, const char *content_type,
+                                      const struct http_header *headers, size_t header_count,
+                                      void (*ready)(void *context), void *context);
+/* Not empty. The bytes are copied. */
+void http_stream_send(struct http_stream *stream, struct bytes bytes);
+void http_stream_end(struct http_stream *stream);
+
+#endif

@@ -1,0 +1,440 @@
+#include "server/read_routes.h"
+
+/*
+ * Each handler: query first (400), then scope (403), then one short look into
+ * the index. What it found is written as JSON while the look lasts, since
+ * names are slices of the index's mapping, and sent after it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/account_key.h"
+#include "common/decimal.h"
+#include "common/event.h"
+#include "server/answers.h"
+#include "server/query.h"
+#include "server/worker.h"
+
+/* --- shared pieces --- */
+
+static bool refuse_query(struct exchange *e, const char *reason)
+{
+    exchange_answer(e, answer_invalid(exchange_json(e), "query", reason));
+    return false;
+}
+
+/* Names in the path must not be empty, and the token's scope must hold the book. False: answered. */
+static bool check_names(struct exchange *e, bool has_path)
+{
+    const char *empty = e->match.book.len == 0 ? "book" : has_path && e->match.path.len == 0 ? "path" : NULL;
+    if (empty) {
+        exchange_answer(e, answer_invalid(exchange_json(e), empty, "must not be empty"));
+        return false;
+    }
+    if (!scope_may_read(e->scope, e->match.book)) {
+        exchange_answer(e, answer_forbidden(exchange_json(e), e->match.book));
+        return false;
+    }
+    return true;
+}
+
+static void json_as_of(struct json_text *j, bool present, struct timestamp as_of)
+{
+    json_key(j, "as_of");
+    if (present) {
+        char text[RFC3339_TEXT_MAX];
+        int n = rfc3339_format(as_of, text);
+        json_string(j, bytes_of(text, (size_t)n));
+    } else {
+        json_null(j);
+    }
+}
+
+static void json_account_key(struct json_text *j, struct bytes book, struct bytes path)
+{
+    struct buffer key = {0};
+    account_key_append(&key, book, path);
+    json_key(j, "account");
+    json_string(j, buffer_bytes(&key));
+    buffer_free(&key);
+}
+
+/* 0, ENOENT or an error of the index. */
+static int find_account(struct exchange *e, struct book_row *book, struct account_row *account)
+{
+    int error = index_find_book(e->worker->index, e->match.book, book);
+    return error ? error : index_find_account(e->worker->index, book->book_no, e->match.path, account);
+}
+
+static void unknown_account(struct exchange *e)
+{
+    index_reader_end(e->worker->index);
+    exchange_answer(e, answer_unknown_account(exchange_json(e), e->match.book, e->match.path));
+}
+
+/* --- balance --- */
+
+static int read_balance(struct exchange *e, const struct book_row *book, const struct account_row *account,
+                        bool past, struct timestamp as_of, struct account_sums *sums)
+{
+    uint64_t seq;
+    *sums = (struct account_sums){account->debits, account->credits, account->updated_seq};
+    if (!past)
+        return 0;
+    int error = index_seq_at(e->worker->index, book, timestamp_floor_us(as_of), &seq);
+    if (error == 0 && seq < book->last_seq)
+        error = index_account_at(e->worker->index, account->account_no, seq, sums);
+    return error;
+}
+
+static void write_balance(struct exchange *e, const struct account_row *account, const struct asset_definition *asset,
+                          bool past, struct timestamp as_of, const struct account_sums *sums)
+{
+    char text[DECIMAL_TEXT_MAX];
+    struct json_text *j = exchange_json(e);
+    i128 raw = (i128)sums->debits - (i128)sums->credits;
+    int n = decimal_format(account->normal_side == NORMAL_SIDE_CREDIT ? -raw : raw, asset->precision, text);
+    json_open_object(j);
+    json_account_key(j, e->match.book, e->match.path);
+    json_key(j, "asset");
+    json_string(j, asset->id);
+    json_key(j, "balance");
+    json_string(j, bytes_of(text, (size_t)n));
+    json_as_of(j, past, as_of);
+    json_key(j, "updated_seq");
+    json_unsigned(j, sums->updated_seq);
+    json_close_object(j);
+}
+
+void handle_get_balance(struct exchange *e)
+{
+    bool past;
+    struct timestamp as_of;
+    const char *reason;
+    struct book_row book;
+    struct account_row account;
+    struct account_sums sums;
+    struct asset_definition asset;
+    if (query_as_of(e->match.query, http_arena(e->http), &past, &as_of, &reason) != 0) {
+        refuse_query(e, reason);
+        return;
+    }
+    if (!check_names(e, true) || !exchange_read_index(e))
+        return;
+    int error = find_account(e, &book, &account);
+    if (error == ENOENT) {
+        unknown_account(e);
+        return;
+    }
+    if (error == 0)
+        error = read_balance(e, &book, &account, past, as_of, &sums);
+    if (error == 0)
+        error = index_asset(e->worker->index, account.asset_no, &asset);
+    if (error) {
+        exchange_read_failed(e, error);
+        return;
+    }
+    write_balance(e, &account, &asset, past, as_of, &sums);
+    index_reader_end(e->worker->index);
+    exchange_answer(e, 200);
+}
+
+/* --- history --- */
+
+struct item {
+    uint64_t seq;
+    struct bytes tx_id; /* as text */
+    struct bytes account_key;
+    struct bytes asset;
+    struct bytes at;
+};
+
+/* One posting as history and transactions show it. */
+static void write_item(struct json_text *j, const struct item *item, int64_t minor, enum direction direction)
+{
+    json_open_object(j);
+    json_key(j, "seq");
+    json_unsigned(j, item->seq);
+    json_key(j, "tx_id");
+    json_string(j, item->tx_id);
+    json_key(j, "account");
+    json_string(j, item->account_key);
+    json_key(j, "amount");
+    json_open_object(j);
+    json_key(j, "minor");
+    json_integer(j, minor);
+    json_key(j, "asset");
+    json_string(j, item->asset);
+    json_close_object(j);
+    json_key(j, "direction");
+    json_cstring(j, direction_word(direction));
+    json_key(j, "at");
+    json_string(j, item->at);
+    json_close_object(j);
+}
+
+struct history_page {
+    struct json_text *json;
+    struct item item; /* key and asset are the same for all */
+    uint64_t last_seq;
+};
+
+static void add_history_row(void *context, uint64_t seq, const struct posting_row *row, const uint8_t *entries)
+{
+    struct history_page *page = context;
+    char id[UUID_TEXT_LEN], at[RFC3339_TEXT_MAX];
+    uuid_format(row->tx_id, id);
+    int n = rfc3339_format_us(row->at_us, at);
+    page->last_seq = page->item.seq = seq;
+    page->item.tx_id = bytes_of(id, UUID_TEXT_LEN);
+    page->item.at = bytes_of(at, (size_t)n);
+    for (uint32_t i = 0; i < row->posting_count; i++) {
+        int64_t minor;
+        enum direction direction;
+        posting_entry(entries, i, &minor, &direction);
+        write_item(page->json, &page->item, minor, direction);
+    }
+}
+
+static int write_history(struct exchange *e, const struct account_row *account, uint64_t after_seq, uint32_t limit)
+{
+    struct asset_definition asset;
+    struct buffer key = {0};
+    uint32_t count;
+    int error = index_asset(e->worker->index, account->asset_no, &asset);
+    if (error)
+        return error;
+    account_key_append(&key, e->match.book, e->match.path);
+    struct history_page page = {
+        .json = exchange_json(e),
+        .item = {.account_key = buffer_bytes(&key), .asset = asset.id},
+    };
+    json_open_object(page.json);
+    json_key(page.json, "items");
+    json_open_array(page.json);
+    error = index_history(e->worker->index, account->account_no, after_seq, limit, add_history_row, &page, &count);
+    if (error == 0) {
+        json_close_array(page.json);
+        json_key(page.json, "next");
+        if (count < limit)
+            json_null(page.json);
+        else
+            json_unsigned(page.json, page.last_seq);
+        json_close_object(page.json);
+    }
+    buffer_free(&key);
+    return error;
+}
+
+void handle_get_history(struct exchange *e)
+{
+    uint32_t limit;
+    uint64_t after_seq;
+    const char *reason;
+    struct book_row book;
+    struct account_row account;
+    struct arena *arena = http_arena(e->http);
+    if (query_limit(e->match.query, arena, &limit, &reason) != 0 ||
+        query_sequence(e->match.query, "after_seq", arena, &after_seq, &reason) != 0) {
+        refuse_query(e, reason);
+        return;
+    }
+    if (!check_names(e, true) || !exchange_read_index(e))
+        return;
+    int error = find_account(e, &book, &account);
+    if (error == ENOENT) {
+        unknown_account(e);
+        return;
+    }
+    if (error == 0)
+        error = write_history(e, &account, after_seq, limit);
+    if (error) {
+        exchange_read_failed(e, error);
+        return;
+    }
+    index_reader_end(e->worker->index);
+    exchange_answer(e, 200);
+}
+
+/* --- trial balance --- */
+
+static int read_trial_balance(struct exchange *e, bool past, struct timestamp as_of, struct trial_line **lines,
+                              size_t *count)
+{
+    struct book_row book;
+    uint64_t seq = UINT64_MAX;
+    *lines = NULL;
+    *count = 0;
+    int error = index_find_book(e->worker->index, e->match.book, &book);
+    if (error)
+        return error == ENOENT ? 0 : error; /* a book nobody has used */
+    if (past) {
+        error = index_seq_at(e->worker->index, &book, timestamp_floor_us(as_of), &seq);
+        if (error)
+            return error;
+        if (seq == book.last_seq)
+            seq = UINT64_MAX;
+    }
+    return index_trial_balance(e->worker->index, book.book_no, seq, lines, count);
+}
+
+static void write_trial_balance(struct exchange *e, bool past, struct timestamp as_of, const struct trial_line *lines,
+                                size_t count)
+{
+    struct json_text *j = exchange_json(e);
+    json_open_object(j);
+    json_key(j, "book");
+    json_string(j, e->match.book);
+    json_as_of(j, past, as_of);
+    json_key(j, "lines");
+    json_open_array(j);
+    for (size_t i = 0; i < count; i++) {
+        json_open_object(j);
+        json_key(j, "asset");
+        json_string(j, lines[i].asset);
+        json_key(j, "debits");
+        json_unsigned(j, lines[i].debits);
+        json_key(j, "credits");
+        json_unsigned(j, lines[i].credits);
+        json_close_object(j);
+    }
+    json_close_array(j);
+    json_close_object(j);
+}
+
+void handle_get_trial_balance(struct exchange *e)
+{
+    bool past;
+    struct timestamp as_of;
+    const char *reason;
+    struct trial_line *lines;
+    size_t count;
+    if (query_as_of(e->match.query, http_arena(e->http), &past, &as_of, &reason) != 0) {
+        refuse_query(e, reason);
+        return;
+    }
+    if (!check_names(e, false) || !exchange_read_index(e))
+        return;
+    int error = read_trial_balance(e, past, as_of, &lines, &count);
+    if (error) {
+        exchange_read_failed(e, error);
+        return;
+    }
+    write_trial_balance(e, past, as_of, lines, count);
+    index_reader_end(e->worker->index);
+    free(lines);
+    exchange_answer(e, 200);
+}
+
+/* --- transactions --- */
+
+static void write_external_refs(struct json_text *j, const struct draft *draft)
+{
+    json_key(j, "external_refs");
+    json_open_array(j);
+    for (uint32_t i = 0; i < draft->external_ref_count; i++) {
+        json_open_object(j);
+        json_key(j, "kind");
+        json_string(j, draft->external_refs[i].kind);
+        json_key(j, "value");
+        json_string(j, draft->external_refs[i].value);
+        json_close_object(j);
+    }
+    json_close_array(j);
+}
+
+static void write_transaction(struct exchange *e, const struct event *event, const struct draft *draft)
+{
+    char id[UUID_TEXT_LEN], at[RFC3339_TEXT_MAX];
+    struct json_text *j = exchange_json(e);
+    struct buffer key = {0};
+    uuid_format(event->tx_id, id);
+    int n = rfc3339_format_us(event->at_us, at);
+    struct item item = {.seq = event->seq, .tx_id = bytes_of(id, UUID_TEXT_LEN), .at = bytes_of(at, (size_t)n)};
+    json_open_object(j);
+    json_key(j, "tx_id");
+    json_string(j, item.tx_id);
+    json_key(j, "book");
+    json_string(j, event->book);
+    json_key(j, "seq");
+    json_unsigned(j, event->seq);
+    json_key(j, "at");
+    json_string(j, item.at);
+    json_key(j, "postings");
+    json_open_array(j);
+    for (uint32_t i = 0; i < draft->posting_count; i++) {
+        const struct posting *posting = &draft->postings[i];
+        buffer_clear(&key);
+        account_key_append(&key, event->book, posting->account);
+        item.account_key = buffer_bytes(&key);
+        item.asset = posting->asset;
+        write_item(j, &item, posting->minor, posting->direction);
+    }
+    json_close_array(j);
+    write_external_refs(j, draft);
+    json_key(j, "metadata");
+    if (draft->metadata.base)
+        json_verbatim(j, draft->metadata);
+    else
+        json_null(j);
+    json_close_object(j);
+    buffer_free(&key);
+}
+
+/* The event of a transaction; ENOENT also for one in a book outside the token's scope. */
+static int read_transaction(struct exchange *e, struct uuid id, struct event *event, struct draft *draft)
+{
+    struct worker *w = e->worker;
+    uint32_t book_no;
+    uint64_t seq;
+    int64_t at_us;
+    struct event_place place;
+    size_t length;
+    int error = index_transaction(w->index, id, &book_no, &seq);
+    if (error == 0)
+        error = index_event(w->index, book_no, seq, &at_us, &place);
+    buffer_clear(&w->scratch);
+    if (error == 0)
+        error = log_reader_event(w->log, &place, &w->scratch);
+    if (error == 0)
+        error = event_unpack(buffer_bytes(&w->scratch), event, &length);
+    if (error == 0 && !scope_may_read(e->scope, event->book))
+        error = ENOENT;
+    if (error == 0)
+        error = draft_unpack_body(event->body, http_arena(e->http), draft);
+    return error;
+}
+
+void handle_get_transaction(struct exchange *e)
+{
+    struct uuid id;
+    struct event event;
+    struct draft draft;
+    if (uuid_parse_text(e->match.tx_id, &id) != 0) {
+        exchange_answer(e, answer_invalid(exchange_json(e), "tx_id", "must be a UUID"));
+        return;
+    }
+    if (!exchange_read_index(e))
+        return;
+    int error = read_transaction(e, id, &event, &draft);
+    if (error == ENOENT) {
+        index_reader_end(e->worker->index);
+        exchange_answer(e, answer_not_found(exchange_json(e), "transaction", e->match.tx_id));
+        return;
+    }
+    if (error) {
+        exchange_read_failed(e, error);
+        return;
+    }
+    write_transaction(e, &event, &draft);
+    index_reader_end(e->worker->index);
+    exchange_answer(e, 200);
+}
+
+/* --- health --- */
+
+void handle_get_health(struct exchange *e)
+{
+    static const struct http_header backend = {"x-talea-backend", BYTES_LITERAL("log")};
+    exchange_answer_text(e, "text/plain; charset=utf-8", &backend, 1, BYTES_LITERAL("ok"));
+}

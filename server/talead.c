@@ -1,0 +1,140 @@
+/*
+ * talead: the table of its commands, and help.
+ */
+#include <stdio.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bsd/unistd.h>
+
+#include "common/exit_status.h"
+#include "common/report.h"
+#include "common/settings.h"
+#include "server/init.h"
+#include "server/master.h"
+
+static int serve_command(int argc, char **argv);
+static int help_command(int argc, char **argv);
+
+struct command {
+    const char *name;
+    const char *usage;
+    const char *summary;
+    const char *details;
+    int (*run)(int argc, char **argv); /* argv[0] is the command's name; an exit status */
+};
+
+static const struct command commands[] = {
+    {"serve", "talead serve [--config FILE]", "serve the ledger",
+     "Serves the ledger in the directory that TALEA_DB_URL names until it is told to stop\n"
+     "(SIGTERM, SIGINT, SIGQUIT: requests under way are answered first). Settings come from\n"
+     "the environment, then .env in the working directory, then the YAML file of --config.\n",
+     serve_command},
+    {"init", "talead init [--db-url log://DIR] [--seed FILE] [--env-out FILE] [--force]",
+     "make a ledger, a token and .env",
+     "Makes the data directory, a random token and .env (mode 0600), and applies the seed file\n"
+     "(talea.seed.yaml when it is there). Running it again is safe; --force makes a new token.\n",
+     init_command},
+    {"help", "talead help [COMMAND]", "explain a command", "", help_command},
+};
+#define COMMAND_COUNT (sizeof commands / sizeof *commands)
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static void print_overview(FILE *out)
+{
+    fprintf(out, "talead: a double-entry ledger server\n\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+    fprintf(out, "\ntalead help COMMAND explains one; talead --version; manual: man talead\n");
+}
+
+static void print_settings(FILE *out)
+{
+    fprintf(out, "\nSettings:\n\n");
+    for (size_t i = 0; i < settings_table_count; i++) {
+        const struct setting *s = &settings_table[i];
+        const char *fallback = s->required ? "required" : s->fallback ? s->fallback : "unset";
+        fprintf(out, "  %-26s %s (%s)\n", s->env, s->help,
+                s->fallback && strcmp(s->fallback, "cpus") == 0 ? "number of CPUs" : fallback);
+    }
+}
+
+static void print_help(const struct command *command)
+{
+    printf("usage: %s\n\n%s", command->usage, command->details);
+    if (command->run == serve_command)
+        print_settings(stdout);
+}
+
+static int help_command(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_overview(stdout);
+        return EXIT_STATUS_OK;
+    }
+    const struct command *command = find_command(argv[1]);
+    if (!command) {
+        report_usage_error("no command '%s'; talead --help lists them", argv[1]);
+        return EXIT_STATUS_USAGE;
+    }
+    print_help(command);
+    return EXIT_STATUS_OK;
+}
+
+static int serve_command(int argc, char **argv)
+{
+    const char *config = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
+            config = argv[++i];
+        } else if (strncmp(argv[i], "--config=", 9) == 0) {
+            config = argv[i] + 9;
+        } else {
+            report_usage_error("serve: unexpected '%s'; usage: %s", argv[i], find_command("serve")->usage);
+            return EXIT_STATUS_USAGE;
+        }
+    }
+    return master_serve(config);
+}
+
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_overview(stderr);
+        return EXIT_STATUS_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("talead " PACKAGE_VERSION);
+        return EXIT_STATUS_OK;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_overview(stdout);
+        return EXIT_STATUS_OK;
+    }
+    const struct command *command = find_command(argv[1]);
+    if (!command) {
+        report_usage_error("no command '%s'; talead --help lists them", argv[1]);
+        return EXIT_STATUS_USAGE;
+    }
+    if (asks_for_help(argc - 1, argv + 1)) {
+        print_help(command);
+        return EXIT_STATUS_OK;
+    }
+    return command->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,273 @@
+#include "server/tokens.h"
+
+/*
+ * Tokens are kept as their SHA-256; a request's token is hashed and compared
+ * with every one of them, so time tells neither which matched nor how long
+ * any is. An attacker who could choose digests would have broken SHA-256.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <openssl/crypto.h>
+
+#include "common/digest.h"
+#include "common/exit_status.h"
+#include "common/report.h"
+#include "common/yaml_doc.h"
+
+struct scope {
+    char *name; /* of the entry, for messages */
+    struct sha256 digest;
+    bool all_books;
+    bool may_write;
+    char **books;
+    size_t book_count;
+};
+
+struct tokens {
+    struct scope *scopes;
+    size_t count;
+};
+
+/* In open mode everybody has it. */
+static const struct scope open_scope = {.all_books = true, .may_write = true};
+
+/* What is needed to say where a fault is. */
+struct loading {
+    struct yaml_doc doc;
+    struct tokens *tokens;
+    char *error;
+    size_t error_size;
+};
+
+static void *must(void *p)
+{
+    if (!p)
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory while reading tokens");
+    return p;
+}
+
+static struct sha256 digest_of(const char *token, size_t length)
+{
+    struct bytes part = bytes_of(token, length);
+    return sha256_of(&part, 1);
+}
+
+static struct scope *add_scope(struct tokens *tokens, const char *name)
+{
+    tokens->scopes = must(realloc(tokens->scopes, (tokens->count + 1) * sizeof *tokens->scopes));
+    struct scope *scope = &tokens->scopes[tokens->count++];
+    *scope = (struct scope){.name = must(strdup(name))};
+    return scope;
+}
+
+static int fault(struct loading *l, const yaml_node_t *node, const char *entry, const char *what)
+{
+    snprintf(l->error, l->error_size, "%s:%d: token entry '%s': %s", l->doc.path, yaml_node_line(node), entry, what);
+    return EINVAL;
+}
+
+static const struct scope *twin_of(const struct tokens *tokens, const struct scope *scope)
+{
+    for (size_t i = 0; i < tokens->count; i++)
+        if (&tokens->scopes[i] != scope &&
+            CRYPTO_memcmp(&tokens->scopes[i].digest, &scope->digest, sizeof scope->digest) == 0)
+            return &tokens->scopes[i];
+    return NULL;
+}
+
+static int read_token(struct loading *l, yaml_node_t *node, yaml_node_t *entry, struct scope *scope)
+{
+    const char *text = node ? yaml_node_text(node) : NULL;
+    if (!node)
+        return fault(l, entry, scope->name, "lacks 'token'");
+    if (!text || text[0] == '\0' || yaml_node_is_null(node))
+        return fault(l, node, scope->name, "the token is empty or no string");
+    scope->digest = digest_of(text, strlen(text));
+    const struct scope *twin = twin_of(l->tokens, scope);
+    if (twin) {
+        char what[160];
+        snprintf(what, sizeof what, "the same token as '%.100s'", twin->name);
+        return fault(l, node, scope->name, what);
+    }
+    return 0;
+}
+
+static int read_access(struct loading *l, yaml_node_t *node, yaml_node_t *entry, struct scope *scope)
+{
+    const char *text = node ? yaml_node_text(node) : NULL;
+    if (!text || (strcmp(text, "ro") != 0 && strcmp(text, "rw") != 0))
+        return fault(l, node ? node : entry, scope->name, "access must be 'ro' or 'rw'");
+    scope->may_write = strcmp(text, "rw") == 0;
+    return 0;
+}
+
+static int read_books(struct loading *l, yaml_node_t *node, yaml_node_t *entry, struct scope *scope)
+{
+    if (!node || node->type != YAML_SEQUENCE_NODE || node->data.sequence.items.top == node->data.sequence.items.start)
+        return fault(l, node ? node : entry, scope->name, "books must be a list of at least one name, or [\"*\"]");
+    for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++) {
+        yaml_node_t *item = yaml_doc_node(&l->doc, *i);
+        const char *text = yaml_node_text(item);
+        if (!text || text[0] == '\0' || yaml_node_is_null(item))
+            return fault(l, item, scope->name, "a book must be a non-empty string");
+        if (strcmp(text, "*") == 0)
+            scope->all_books = true;
+        scope->books = must(realloc(scope->books, (scope->book_count + 1) * sizeof *scope->books));
+        scope->books[scope->book_count++] = must(strdup(text));
+    }
+    if (scope->all_books && scope->book_count > 1)
+        return fault(l, node, scope->name, "books mixes \"*\" with names");
+    return 0;
+}
+
+static int check_keys(struct loading *l, yaml_node_t *entry, const char *name)
+{
+    for (yaml_node_pair_t *p = entry->data.mapping.pairs.start; p < entry->data.mapping.pairs.top; p++) {
+        yaml_node_t *key = yaml_doc_node(&l->doc, p->key);
+        const char *text = yaml_node_text(key);
+        if (!text || (strcmp(text, "token") != 0 && strcmp(text, "books") != 0 && strcmp(text, "access") != 0))
+            return fault(l, key, name, "knows only the keys token, books and access");
+    }
+    return 0;
+}
+
+static int read_entry(struct loading *l, yaml_node_t *key, yaml_node_t *entry)
+{
+    const char *name = yaml_node_text(key);
+    if (!name || name[0] == '\0')
+        return fault(l, key, "", "has no name");
+    if (entry->type != YAML_MAPPING_NODE)
+        return fault(l, entry, name, "must be a mapping with token, books and access");
+    int error = check_keys(l, entry, name);
+    if (error)
+        return error;
+    struct scope *scope = add_scope(l->tokens, name);
+    error = read_token(l, yaml_doc_get(&l->doc, entry, "token"), entry, scope);
+    if (error == 0)
+        error = read_books(l, yaml_doc_get(&l->doc, entry, "books"), entry, scope);
+    if (error == 0)
+        error = read_access(l, yaml_doc_get(&l->doc, entry, "access"), entry, scope);
+    return error;
+}
+
+static int read_document(struct loading *l)
+{
+    yaml_node_t *root = yaml_doc_root(&l->doc);
+    yaml_node_t *entries = root && root->type == YAML_MAPPING_NODE ? yaml_doc_get(&l->doc, root, "tokens") : NULL;
+    if (!entries || entries->type != YAML_MAPPING_NODE ||
+        entries->data.mapping.pairs.top == entries->data.mapping.pairs.start ||
+        root->data.mapping.pairs.top - root->data.mapping.pairs.start != 1) {
+        snprintf(l->error, l->error_size, "%s: must hold one mapping 'tokens' with at least one entry", l->doc.path);
+        return EINVAL;
+    }
+    int error = 0;
+    for (yaml_node_pair_t *p = entries->data.mapping.pairs.start; error == 0 && p < entries->data.mapping.pairs.top; p++)
+        error = read_entry(l, yaml_doc_node(&l->doc, p->key), yaml_doc_node(&l->doc, p->value));
+    return error;
+}
+
+static int read_file(struct tokens *tokens, const char *path, char *error, size_t error_size)
+{
+    struct loading l = {.tokens = tokens, .error = error, .error_size = error_size};
+    int failed = yaml_doc_open(path, &l.doc, error, error_size);
+    if (failed == ENOENT)
+        snprintf(error, error_size, "%s: no such file (TALEA_TOKENS_FILE)", path);
+    if (failed)
+        return EINVAL;
+    failed = read_document(&l);
+    yaml_doc_close(&l.doc);
+    return failed;
+}
+
+int tokens_load(const char *api_token, const char *tokens_file, struct tokens **out, char *error, size_t error_size)
+{
+    struct tokens *tokens = must(calloc(1, sizeof *tokens));
+    int failed = 0;
+    if (api_token) {
+        struct scope *scope = add_scope(tokens, "TALEA_API_TOKEN");
+        scope->digest = digest_of(api_token, strlen(api_token));
+        scope->all_books = scope->may_write = true;
+    }
+    if (tokens_file)
+        failed = read_file(tokens, tokens_file, error, error_size);
+    if (failed)
+        tokens_destroy(&tokens);
+    *out = tokens;
+    return failed;
+}
+
+void tokens_destroy(struct tokens **tokens)
+{
+    if (!*tokens)
+        return;
+    for (size_t i = 0; i < (*tokens)->count; i++) {
+        struct scope *scope = &(*tokens)->scopes[i];
+        for (size_t b = 0; b < scope->book_count; b++)
+            free(scope->books[b]);
+        free(scope->books);
+        free(scope->name);
+        explicit_bzero(&scope->digest, sizeof scope->digest);
+    }
+    free((*tokens)->scopes);
+    free(*tokens);
+    *tokens = NULL;
+}
+
+bool tokens_open_mode(const struct tokens *tokens)
+{
+    return tokens->count == 0;
+}
+
+/* The token of "Bearer <token>"; base NULL when it is none. */
+static struct bytes bearer_token(struct bytes authorization)
+{
+    static const char scheme[] = "bearer";
+    const size_t length = sizeof scheme - 1;
+    if (authorization.len <= length || strncasecmp((const char *)authorization.base, scheme, length) != 0 ||
+        authorization.base[length] != ' ')
+        return bytes_of(NULL, 0);
+    size_t begin = length;
+    while (begin < authorization.len && authorization.base[begin] == ' ')
+        begin++;
+    return bytes_of(authorization.base + begin, authorization.len - begin);
+}
+
+const struct scope *tokens_find(const struct tokens *tokens, struct bytes authorization)
+{
+    if (tokens_open_mode(tokens))
+        return &open_scope;
+    struct bytes token = bearer_token(authorization);
+    const struct scope *found = NULL;
+    if (!token.base)
+        return NULL;
+    struct sha256 digest = digest_of((const char *)token.base, token.len);
+    for (size_t i = 0; i < tokens->count; i++)
+        if (CRYPTO_memcmp(&tokens->scopes[i].digest, &digest, sizeof digest) == 0)
+            found = &tokens->scopes[i];
+    return found;
+}
+
+bool scope_may_read(const struct scope *scope, struct bytes book)
+{
+    if (scope->all_books)
+        return true;
+    for (size_t i = 0; i < scope->book_count; i++)
+        if (bytes_equal(bytes_of_string(scope->books[i]), book))
+            return true;
+    return false;
+}
+
+bool scope_may_write(const struct scope *scope, struct bytes book)
+{
+    return scope->may_write && scope_may_read(scope, book);
+}
+
+bool scope_may_write_all(const struct scope *scope)
+{
+    return scope->may_write && scope->all_books;
+}

@@ -1,0 +1,281 @@
+#include "server/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <bsd/unistd.h>
+
+#include "common/exit_status.h"
+#include "common/report.h"
+#include "common/rfc3339.h"
+#include "server/answers.h"
+#include "server/event_stream.h"
+#include "server/metrics.h"
+#include "server/submissions.h"
+
+#define SLEEP_MAX_MS 10000
+
+static volatile sig_atomic_t told_to_leave;
+static struct bell *own_bell;
+
+/* --- answers --- */
+
+struct json_text *exchange_json(struct exchange *e)
+{
+    struct worker *w = e->worker;
+    buffer_clear(&w->answer);
+    json_text_restart(w->json, &w->answer);
+    return w->json;
+}
+
+void exchange_count(struct exchange *e, int status)
+{
+    metrics_count_request(&e->worker->slot->counters, e->match.id, e->method, status,
+                          clock_monotonic_ns() - http_begun_ns(e->http));
+}
+
+void exchange_answer(struct exchange *e, int status)
+{
+    static const struct http_header retry_after = {"retry-after", BYTES_LITERAL("1")};
+    static const struct http_header authenticate = {"www-authenticate", BYTES_LITERAL("Bearer")};
+    struct http_header allow = {"allow", bytes_of_string(routes[e->match.id].allow)};
+    const struct http_header *header = status == 429 || status == 503 ? &retry_after
+                                       : status == 401                ? &authenticate
+                                       : status == 405                ? &allow
+                                                                      : NULL;
+    exchange_count(e, status);
+    http_respond(e->http, status, status == 204 ? NULL : "application/json", header, header ? 1 : 0,
+                 status == 204 ? bytes_of(NULL, 0) : buffer_bytes(&e->worker->answer));
+}
+
+void exchange_answer_text(struct exchange *e, const char *content_type, const struct http_header *headers,
+                          size_t header_count, struct bytes body)
+{
+    exchange_count(e, 200);
+    http_respond(e->http, 200, content_type, headers, header_count, body);
+}
+
+bool exchange_read_index(struct exchange *e)
+{
+    struct worker *w = e->worker;
+    int error = index_reader_begin(w->index, atomic_load(&w->border->index_generation));
+    if (error == 0)
+        return true;
+    report(REPORT_ERROR, "cannot read the index: %s", strerror(error));
+    exchange_answer(e, answer_internal(exchange_json(e), "the index cannot be read"));
+    return false;
+}
+
+void exchange_read_failed(struct exchange *e, int error)
+{
+    index_reader_end(e->worker->index);
+    report(REPORT_ERROR, "a read failed: %s", strerror(error));
+    exchange_answer(e, answer_internal(exchange_json(e), "the ledger's files cannot be read"));
+}
+
+/* --- admission --- */
+
+/* Each worker counts its own; the sum is what the setting bounds. */
+static uint64_t requests_in_flight(const struct border *border)
+{
+    uint64_t sum = 0;
+    for (uint32_t n = 0; n < WORKER_MAX; n++)
+        sum += atomic_load_explicit(&border->worker[n].in_flight, memory_order_relaxed);
+    return sum;
+}
+
+static void enter_flight(struct exchange *e)
+{
+    e->in_flight = true;
+    atomic_fetch_add_explicit(&e->worker->slot->in_flight, 1, memory_order_relaxed);
+}
+
+void exchange_leave_flight(struct exchange *e)
+{
+    if (!e->in_flight)
+        return;
+    e->in_flight = false;
+    atomic_fetch_sub_explicit(&e->worker->slot->in_flight, 1, memory_order_relaxed);
+}
+
+static void on_closed(void *context)
+{
+    exchange_leave_flight(context);
+}
+
+/* --- requests --- */
+
+/* Token, then method, then what is wrong with the path's names. False: answered. */
+static bool admit(struct exchange *e)
+{
+    const struct route *route = &routes[e->match.id];
+    if (route->needs_token) {
+        e->scope = tokens_find(e->worker->tokens, http_header(e->http, "authorization"));
+        if (!e->scope) {
+            exchange_answer(e, answer_unauthorized(exchange_json(e)));
+            return false;
+        }
+    }
+    if (!route_takes(e->match.id, e->method)) {
+        exchange_answer(e, answer_method_not_allowed(exchange_json(e)));
+        return false;
+    }
+    if (e->match.not_utf8) {
+        exchange_answer(e, answer_invalid(exchange_json(e), "path", "does not decode to UTF-8"));
+        return false;
+    }
+    return true;
+}
+
+static void on_request(void *context, struct http_request *http, bool on_metrics_listener)
+{
+    struct worker *w = context;
+    struct exchange *e = arena_alloc(http_arena(http), sizeof *e);
+    *e = (struct exchange){.worker = w, .http = http, .method = http_method_of(http_method(http))};
+    routes_match(http_target(http), on_metrics_listener, http_arena(http), &e->match);
+    http_on_closed(http, on_closed, e);
+    if (e->match.id == ROUTE_NONE) {
+        exchange_answer(e, answer_not_found(exchange_json(e), "path", bytes_of(NULL, 0)));
+        return;
+    }
+    if (!on_metrics_listener && requests_in_flight(w->border) >= w->settings->max_inflight) {
+        counter_add(&w->slot->counters.shed, 1);
+        exchange_answer(e, answer_overloaded(exchange_json(e), 503));
+        return;
+    }
+    enter_flight(e);
+    if (admit(e))
+        routes[e->match.id].handle(e);
+}
+
+static void on_tick(void *context)
+{
+    struct worker *w = context;
+    submissions_expire(w->submissions);
+    event_streams_tick(w->event_streams);
+}
+
+static void on_connections(void *context, int change)
+{
+    struct worker *w = context;
+    atomic_fetch_add(&w->slot->connections, (uint32_t)change);
+}
+
+/* --- the loop --- */
+
+static void on_bell(void *context)
+{
+    struct worker *w = context;
+    bell_wake_up(&w->slot->bell);
+}
+
+static void on_terminate(int signal_number)
+{
+    (void)signal_number;
+    told_to_leave = 1;
+    uint64_t one = 1;
+    ssize_t n = write(own_bell->fd, &one, sizeof one);
+    (void)n;
+}
+
+/* A worker that is told to leave by itself is replaced; all together leave on the master's order. */
+static void set_up_signals(struct worker *w)
+{
+    struct sigaction terminate = {.sa_handler = on_terminate};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU};
+    own_bell = &w->slot->bell;
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        sigaction(ignored[i], &ignore, NULL);
+    sigaction(SIGTERM, &terminate, NULL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static bool should_leave(const struct worker *w)
+{
+    return told_to_leave || atomic_load(&w->slot->order) == ORDER_DRAIN;
+}
+
+/* Nothing is left to do: no request is under way, no stream is open. */
+static bool has_left(const struct worker *w)
+{
+    return w->draining && atomic_load(&w->slot->in_flight) == 0 && atomic_load(&w->slot->event_streams) == 0;
+}
+
+static bool nothing_new(struct worker *w)
+{
+    return submissions_idle(w->submissions) && (w->draining || !should_leave(w)) &&
+           (atomic_load(&w->slot->event_streams) == 0 || !event_streams_behind(w->event_streams));
+}
+
+static void run(struct worker *w)
+{
+    struct bell *bell = &w->slot->bell;
+    while (!has_left(w)) {
+        submissions_receive(w->submissions);
+        event_streams_feed(w->event_streams);
+        submissions_flush(w->submissions);
+        if (should_leave(w) && !w->draining) {
+            w->draining = true;
+            http_drain(w->http);
+        }
+        if (w->draining)
+            event_streams_end(w->event_streams);
+        bell_prepare_sleep(bell);
+        http_run(w->http, nothing_new(w) && !has_left(w) ? SLEEP_MAX_MS : 0);
+        atomic_store(&bell->asleep, 0);
+        submissions_flush(w->submissions);
+    }
+    /* Answers that were written but not yet sent off by the loop. */
+    http_run(w->http, 0);
+}
+
+static void open_ledger(struct worker *w)
+{
+    int error = index_reader_open(w->settings->data_dir, &w->index);
+    if (error)
+        report_fatal(EXIT_STATUS_FAILED, "cannot open the index: %s", strerror(error));
+    w->log = log_reader_create(w->settings->data_dir);
+}
+
+void worker_run(struct border *border, uint32_t number, uint32_t generation, const struct settings *settings,
+                const struct tokens *tokens, int api_fd, int metrics_fd)
+{
+    struct worker w = {
+        .border = border,
+        .slot = &border->worker[number],
+        .number = number,
+        .generation = generation,
+        .settings = settings,
+        .tokens = tokens,
+    };
+    char name[32];
+    snprintf(name, sizeof name, "worker %u", number);
+    report_set_process(name);
+    setproctitle("-talead: worker %u %s", number, settings->data_dir);
+    set_up_signals(&w);
+    open_ledger(&w);
+    w.json = json_text_create(&w.answer);
+    w.submissions = submissions_create(border, number, generation);
+    w.event_streams = event_streams_create(&w);
+    struct http_config config = {
+        .context = &w,
+        .on_request = on_request,
+        .on_tick = on_tick,
+        .on_connections = on_connections,
+        .refused_body = BYTES_LITERAL("{\"error\":\"invalid_draft\",\"field\":\"body\",\"reason\":\"the request's body is too "
+                                      "large or its framing is broken\"}"),
+        .api_fd = api_fd,
+        .metrics_fd = metrics_fd,
+    };
+    w.http = http_server_create(&config);
+    http_watch(w.http, w.slot->bell.fd, on_bell, &w);
+    run(&w);
+    exit(EXIT_STATUS_OK);
+}

@@ -1,0 +1,71 @@
+#ifndef TALEA_SERVER_WORKER_H
+#define TALEA_SERVER_WORKER_H
+/*
+ * One HTTP worker: an event loop that terminates HTTP, checks tokens, decodes
+ * drafts, hands them to the arbiter over its ring, and answers reads by itself
+ * from the index and the log.
+ */
+#include "common/border.h"
+#include "common/index_reader.h"
+#include "common/log_reader.h"
+#include "common/settings.h"
+#include "server/http.h"
+#include "server/json_text.h"
+#include "server/routes.h"
+#include "server/tokens.h"
+
+struct submissions;
+struct event_streams;
+
+struct worker {
+    struct border *border;
+    struct worker_slot *slot;
+    uint32_t number;
+    uint32_t generation;
+    const struct settings *settings;
+    const struct tokens *tokens;
+    struct http_server *http;
+    struct index_reader *index;
+    struct log_reader *log;
+    struct submissions *submissions;
+    struct event_streams *event_streams;
+    struct json_text *json;
+    struct buffer answer;  /* the JSON of the answer being written */
+    struct buffer scratch; /* bytes of an event being read */
+    bool draining;
+};
+
+/* One request, from its arrival to its answer. Lives in the request's arena. */
+struct exchange {
+    struct worker *worker;
+    struct http_request *http;
+    struct route_match match;
+    enum http_method method;
+    const struct scope *scope; /* NULL where the route needs no token */
+    bool in_flight;            /* counted in the slot */
+};
+
+/*
+ * The worker process, in a fresh fork of the master. `metrics_fd` is -1
+ * without a metrics listener. Never returns.
+ */
+void worker_run(struct border *border, uint32_t number, uint32_t generation, const struct settings *settings,
+                const struct tokens *tokens, int api_fd, int metrics_fd) __attribute__((noreturn));
+
+/* Begins the answer's JSON; what is written to worker->json then is the body of exchange_answer. */
+struct json_text *exchange_json(struct exchange *exchange);
+/* Sends worker->answer with this status, as JSON, with the headers that the status asks for. */
+void exchange_answer(struct exchange *exchange, int status);
+/* Sends a body of another kind. */
+void exchange_answer_text(struct exchange *exchange, const char *content_type, const struct http_header *headers,
+                          size_t header_count, struct bytes body);
+/* Counts a request whose answer goes another way (a stream). */
+void exchange_count(struct exchange *exchange, int status);
+void exchange_leave_flight(struct exchange *exchange);
+
+/* Begins to read the index for this exchange; on failure it has answered 500 and returns false. */
+bool exchange_read_index(struct exchange *exchange);
+/* Answers 500 for an index or log that cannot be read, and reports it. Ends reading. */
+void exchange_read_failed(struct exchange *exchange, int error);
+
+#endif
