@@ -302,23 +302,19 @@ static void on_ready(void *context)
     feed(stream);
 }
 
-void event_streams_feed(struct event_streams *s)
+bool event_streams_feed(struct event_streams *s)
 {
     uint64_t position = atomic_load(&s->worker->border->durable_position);
     struct event_stream *stream, *next;
     if (position == s->fed_position)
-        return;
+        return false;
     s->fed_position = position;
     DL_FOREACH_SAFE(s->streams, stream, next)
     {
         if (stream->state == STREAM_READY)
             feed(stream);
     }
-}
-
-bool event_streams_behind(const struct event_streams *s)
-{
-    return atomic_load(&s->worker->border->durable_position) != s->fed_position;
+    return s->streams != NULL;
 }
 
 void event_streams_tick(struct event_streams *s)
@@ -332,14 +328,18 @@ void event_streams_tick(struct event_streams *s)
     }
 }
 
-void event_streams_end(struct event_streams *s)
+bool event_streams_end(struct event_streams *s)
 {
     struct event_stream *stream, *next;
+    bool any = false;
     DL_FOREACH_SAFE(s->streams, stream, next)
     {
-        if (stream->state == STREAM_READY)
-            end_stream(stream);
+        if (stream->state != STREAM_READY)
+            continue;
+        end_stream(stream);
+        any = true;
     }
+    return any;
 }
 
 /* --- opening --- */

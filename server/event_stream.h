@@ -20,13 +20,11 @@ struct event_streams *event_streams_create(struct worker *worker);
 
 void handle_get_events(struct exchange *exchange);
 
-/* The ledger may have grown: streams that are ready and behind are sent more. */
-void event_streams_feed(struct event_streams *streams);
-/* Has the ledger grown since the last feed? */
-bool event_streams_behind(const struct event_streams *streams);
+/* When the ledger has grown, streams that are ready and behind are sent more. True: something may have been written. */
+bool event_streams_feed(struct event_streams *streams);
 /* Comments on idle streams, so that dead peers are noticed. Called about once a second. */
 void event_streams_tick(struct event_streams *streams);
-/* Ends them all: the worker leaves. */
-void event_streams_end(struct event_streams *streams);
+/* Ends those that are not in the middle of a write: the worker leaves. True when it ended any. */
+bool event_streams_end(struct event_streams *streams);
 
 #endif

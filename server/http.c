@@ -36,11 +36,6 @@ struct listener {
     h2o_hostconf_t *hosts[2];
 };
 
-struct watch {
-    void (*readable)(void *context);
-    void *context;
-};
-
 struct http_server {
     struct http_config config;
     h2o_globalconf_t h2o;
@@ -49,6 +44,9 @@ struct http_server {
     int listener_count;
     h2o_timeout_t tick_timeout;
     h2o_timeout_entry_t tick;
+    h2o_socket_t *watched;
+    void (*watched_readable)(void *context);
+    void *watched_context;
     h2o_timeout_t pause_timeout;
     h2o_timeout_entry_t pause;
     bool paused;
@@ -452,20 +450,19 @@ void http_run(struct http_server *server, int32_t timeout_ms)
 
 static void on_watched(h2o_socket_t *socket, const char *error)
 {
-    struct watch *watch = socket->data;
+    struct http_server *server = socket->data;
     (void)error;
-    watch->readable(watch->context);
+    server->watched_readable(server->watched_context);
 }
 
 void http_watch(struct http_server *server, int fd, void (*readable)(void *context), void *context)
 {
-    struct watch *watch = malloc(sizeof *watch);
-    if (!watch)
-        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
-    *watch = (struct watch){readable, context};
-    h2o_socket_t *socket = h2o_evloop_socket_create(server->context.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
-    socket->data = watch;
-    h2o_socket_read_start(socket, on_watched);
+    assert(!server->watched);
+    server->watched_readable = readable;
+    server->watched_context = context;
+    server->watched = h2o_evloop_socket_create(server->context.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
+    server->watched->data = server;
+    h2o_socket_read_start(server->watched, on_watched);
 }
 
 void http_drain(struct http_server *server)

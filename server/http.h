@@ -36,10 +36,14 @@ struct http_config {
 
 struct http_server *http_server_create(const struct http_config *config);
 
-/* One round of the event loop; waits up to timeout_ms for something to happen. */
+/*
+ * One round of the event loop; waits up to timeout_ms for something to happen.
+ * What was answered outside of a callback needs a round with 0 before one that
+ * may wait: the loop looks after finished writes only behind its wait.
+ */
 void http_run(struct http_server *server, int32_t timeout_ms);
 
-/* Calls `readable` whenever fd has something to read; the caller reads it. */
+/* Calls `readable` whenever fd, of which there is one, has something to read; the caller reads it. */
 void http_watch(struct http_server *server, int fd, void (*readable)(void *context), void *context);
 
 /* No more connections are accepted, those that are open close after their current answer. */

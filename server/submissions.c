@@ -188,15 +188,6 @@ bool submissions_receive(struct submissions *s)
     return give_up_on_the_dead(s) || any;
 }
 
-bool submissions_idle(struct submissions *s)
-{
-    if (!attach(s))
-        return true;
-    bool gone = s->waiting && (atomic_load(&s->border->arbiter_epoch) != s->epoch ||
-                               atomic_load(&s->border->arbiter_state) == ARBITER_DOWN);
-    return !gone && ring_is_empty(&s->in);
-}
-
 void submissions_expire(struct submissions *s)
 {
     uint64_t now = clock_monotonic_ns();

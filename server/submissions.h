@@ -33,8 +33,6 @@ void submissions_forget(struct submissions *submissions, struct waiting *waiting
 
 /* Delivers what has come, and notices an arbiter that died. True when it did anything. */
 bool submissions_receive(struct submissions *submissions);
-/* Is there something to receive? Looks at shared memory afresh. */
-bool submissions_idle(struct submissions *submissions);
 /* Ends what has waited too long. */
 void submissions_expire(struct submissions *submissions);
 /* Wakes the arbiter when something was sent since the last call. */

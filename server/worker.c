@@ -167,10 +167,18 @@ static void on_connections(void *context, int change)
 
 /* --- the loop --- */
 
+/* What the arbiter has to say. True when answers were written: the event loop must then run before it may sleep. */
+static bool listen_to_arbiter(struct worker *w)
+{
+    bool any = submissions_receive(w->submissions);
+    return event_streams_feed(w->event_streams) || any;
+}
+
 static void on_bell(void *context)
 {
     struct worker *w = context;
     bell_wake_up(&w->slot->bell);
+    (void)listen_to_arbiter(w); /* within the event loop: it sees to what was written */
 }
 
 static void on_terminate(int signal_number)
@@ -208,27 +216,25 @@ static bool has_left(const struct worker *w)
     return w->draining && atomic_load(&w->slot->in_flight) == 0 && atomic_load(&w->slot->event_streams) == 0;
 }
 
-static bool nothing_new(struct worker *w)
+static bool leave_if_told(struct worker *w)
 {
-    return submissions_idle(w->submissions) && (w->draining || !should_leave(w)) &&
-           (atomic_load(&w->slot->event_streams) == 0 || !event_streams_behind(w->event_streams));
+    if (!w->draining && !should_leave(w))
+        return false;
+    bool first = !w->draining;
+    if (first)
+        http_drain(w->http);
+    w->draining = true;
+    return event_streams_end(w->event_streams) || first;
 }
 
 static void run(struct worker *w)
 {
     struct bell *bell = &w->slot->bell;
     while (!has_left(w)) {
-        submissions_receive(w->submissions);
-        event_streams_feed(w->event_streams);
-        submissions_flush(w->submissions);
-        if (should_leave(w) && !w->draining) {
-            w->draining = true;
-            http_drain(w->http);
-        }
-        if (w->draining)
-            event_streams_end(w->event_streams);
         bell_prepare_sleep(bell);
-        http_run(w->http, nothing_new(w) && !has_left(w) ? SLEEP_MAX_MS : 0);
+        bool busy = listen_to_arbiter(w);
+        busy = leave_if_told(w) || busy;
+        http_run(w->http, busy || has_left(w) ? 0 : SLEEP_MAX_MS);
         atomic_store(&bell->asleep, 0);
         submissions_flush(w->submissions);
     }
