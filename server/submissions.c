@@ -53,6 +53,22 @@ struct submissions *submissions_create(struct border *border, uint32_t worker, u
     return s;
 }
 
+void submissions_destroy(struct submissions **submissions)
+{
+    struct submissions *s = *submissions;
+    struct waiting *w, *next;
+    if (!s)
+        return;
+    DL_FOREACH_SAFE(s->waiting, w, next)
+    {
+        free(w);
+    }
+    buffer_free(&s->message);
+    buffer_free(&s->completion);
+    free(s);
+    *submissions = NULL;
+}
+
 static bool attach(struct submissions *s)
 {
     if (s->attached)

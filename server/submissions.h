@@ -24,6 +24,8 @@ typedef void submission_done_fn(void *context, enum submission_end end, const st
 
 struct submissions *submissions_create(struct border *border, uint32_t worker, uint32_t generation);
 
+void submissions_destroy(struct submissions **submissions);
+
 /* The message under way: add `count` drafts to it, then submissions_send. */
 struct buffer *submissions_begin(struct submissions *submissions, enum submission_kind kind, uint32_t count);
 

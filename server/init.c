@@ -1,0 +1,272 @@
+#include "server/init.h"
+
+/*
+ * Safe to run again: the ledger is opened and not made anew, the seed changes
+ * nothing that is there, an existing .env stays unless --force. The token is
+ * written to .env alone and never shown.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/buffer.h"
+#include "common/dotenv.h"
+#include "common/exit_status.h"
+#include "common/report.h"
+#include "common/settings.h"
+#include "common/uuid7.h"
+#include "server/offline_ledger.h"
+#include "server/seed.h"
+
+#define DEFAULT_DB_URL "log://./talea-data"
+#define DEFAULT_SEED "talea.seed.yaml"
+#define DEFAULT_BIND "127.0.0.1:8080"
+#define TOKEN_OCTETS 32
+
+struct options {
+    const char *db_url, *seed, *env_out;
+    bool force;
+};
+
+/* --- the command line --- */
+
+static bool take_value(int argc, char **argv, int *i, const char *name, const char **value)
+{
+    size_t length = strlen(name);
+    if (strncmp(argv[*i], name, length) != 0)
+        return false;
+    if (argv[*i][length] == '=') {
+        *value = argv[*i] + length + 1;
+        return true;
+    }
+    if (argv[*i][length] != '\0' || *i + 1 >= argc)
+        return false;
+    *value = argv[++*i];
+    return true;
+}
+
+static int read_options(int argc, char **argv, struct options *o)
+{
+    *o = (struct options){.env_out = ".env"};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--force") == 0)
+            o->force = true;
+        else if (!take_value(argc, argv, &i, "--db-url", &o->db_url) &&
+                 !take_value(argc, argv, &i, "--seed", &o->seed) &&
+                 !take_value(argc, argv, &i, "--env-out", &o->env_out)) {
+            report_usage_error("init: unexpected '%s', or a value is missing; see talead help init", argv[i]);
+            return EINVAL;
+        }
+    }
+    return 0;
+}
+
+/* --db-url, else the environment, else .env as it is, else the default. Newly allocated. */
+static char *choose_db_url(const struct options *o, const struct dotenv *env)
+{
+    const char *url = o->db_url ? o->db_url : getenv("TALEA_DB_URL");
+    if (!url)
+        url = dotenv_get(env, "TALEA_DB_URL");
+    return strdup(url ? url : DEFAULT_DB_URL);
+}
+
+/* --- the seed --- */
+
+/* 0 with *seed, which is NULL when there is no file by the default name. */
+static int read_seed(const struct options *o, struct seed **seed)
+{
+    char error[512];
+    const char *path = o->seed ? o->seed : DEFAULT_SEED;
+    int failed = seed_read(path, seed, error, sizeof error);
+    if (failed == ENOENT && !o->seed)
+        return 0;
+    if (failed == ENOENT)
+        snprintf(error, sizeof error, "%s: no such file", path);
+    if (failed)
+        report_usage_error("%s", error);
+    return failed;
+}
+
+static int apply_seed(const struct seed *seed, struct offline_ledger *ledger)
+{
+    char error[512];
+    struct seed_figures figures;
+    if (!seed) {
+        puts("seed: no seed file found, skipped");
+        return 0;
+    }
+    int failed = seed_apply(seed, ledger, &figures, error, sizeof error);
+    if (failed)
+        report_usage_error("%s", error);
+    else
+        printf("seed: %u assets created, %u already present, %u accounts ensured\n", figures.assets_created,
+               figures.assets_present, figures.accounts_ensured);
+    return failed;
+}
+
+static int make_ledger(const char *data_dir, const struct seed *seed)
+{
+    struct settings settings = {
+        .data_dir = (char *)data_dir,
+        .write_queue_depth = 256,
+        .write_batch_max = 64,
+        .log_idem_hot_cap = 1000000,
+        .log_segment_max = 134217728,
+    };
+    struct offline_ledger *ledger;
+    report_set_level(REPORT_WARNING); /* init says what it did in its own words */
+    if (offline_ledger_open(&settings, &ledger) != 0)
+        return EIO;
+    int failed = apply_seed(seed, ledger);
+    int closed = offline_ledger_close(&ledger);
+    return failed ? failed : closed;
+}
+
+/* --- .env --- */
+
+static bool is_ours(const char *line)
+{
+    static const char *const names[] = {"TALEA_DB_URL", "TALEA_API_TOKEN", "TALEA_BIND"};
+    if (strncmp(line, "export ", 7) == 0)
+        line += 7;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t length = strlen(names[i]);
+        if (strncmp(line, names[i], length) == 0 && line[length + strspn(line + length, " ")] == '=')
+            return true;
+    }
+    return false;
+}
+
+/* Lines of an existing file that are not ours stay as they are. */
+static void keep_other_lines(const char *path, struct buffer *out)
+{
+    char *line = NULL;
+    size_t room = 0;
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return;
+    while (getline(&line, &room, f) > 0) {
+        if (is_ours(line))
+            continue;
+        buffer_append_string(out, line);
+        if (line[strlen(line) - 1] != '\n')
+            buffer_append_string(out, "\n");
+    }
+    if (line)
+        explicit_bzero(line, room);
+    free(line);
+    fclose(f);
+}
+
+static void add_token(struct buffer *out)
+{
+    uint8_t octets[TOKEN_OCTETS];
+    random_fill(octets, sizeof octets);
+    buffer_append_string(out, "TALEA_API_TOKEN=");
+    for (size_t i = 0; i < sizeof octets; i++)
+        buffer_printf(out, "%02x", octets[i]);
+    buffer_append_string(out, "\n");
+    explicit_bzero(octets, sizeof octets);
+}
+
+static int write_and_sync(int fd, struct bytes text)
+{
+    ssize_t n = write(fd, text.base, text.len);
+    if (n < 0)
+        return errno;
+    if ((size_t)n != text.len)
+        return EIO;
+    return fsync(fd) ? errno : 0;
+}
+
+/* Temporary name, mode 0600 from the first byte on, fsync, rename. */
+static int replace_file(const char *path, struct bytes text)
+{
+    char *temporary;
+    if (asprintf(&temporary, "%s.new", path) < 0)
+        return ENOMEM;
+    if (unlink(temporary) != 0 && errno != ENOENT) {
+        int error = errno;
+        free(temporary);
+        return error;
+    }
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int error = fd < 0 ? errno : write_and_sync(fd, text);
+    if (fd >= 0)
+        close(fd);
+    if (error == 0 && rename(temporary, path) != 0)
+        error = errno;
+    if (error)
+        unlink(temporary);
+    free(temporary);
+    return error;
+}
+
+static int write_env(const struct options *o, const char *db_url, const struct dotenv *env)
+{
+    struct buffer text = {0};
+    bool exists = access(o->env_out, F_OK) == 0;
+    if (exists && !o->force) {
+        printf("%s left untouched (--force makes a new token)\n", o->env_out);
+        return 0;
+    }
+    const char *bind = dotenv_get(env, "TALEA_BIND");
+    buffer_printf(&text, "TALEA_DB_URL=%s\nTALEA_BIND=%s\n", db_url, bind ? bind : DEFAULT_BIND);
+    add_token(&text);
+    keep_other_lines(o->env_out, &text);
+    int error = replace_file(o->env_out, buffer_bytes(&text));
+    explicit_bzero(text.base, text.len);
+    buffer_free(&text);
+    if (error)
+        report_usage_error("cannot write %s: %s", o->env_out, strerror(error));
+    else
+        printf("wrote %s\n", o->env_out);
+    return error;
+}
+
+/* --- all of it --- */
+
+static int init(const struct options *o, const struct dotenv *env)
+{
+    char error[512];
+    char *data_dir = NULL, *db_url = choose_db_url(o, env);
+    struct seed *seed = NULL;
+    int failed = settings_parse_db_url(db_url, &data_dir, error, sizeof error);
+    if (failed)
+        report_usage_error("invalid TALEA_DB_URL: %s", error);
+    if (failed == 0)
+        failed = read_seed(o, &seed);
+    if (failed == 0)
+        failed = make_ledger(data_dir, seed);
+    if (failed == 0)
+        failed = write_env(o, db_url, env);
+    if (failed == 0)
+        puts("ready. next: talead serve");
+    seed_destroy(&seed);
+    free(data_dir);
+    free(db_url);
+    return failed;
+}
+
+int init_command(int argc, char **argv)
+{
+    struct options o;
+    struct dotenv *env;
+    char error[512];
+    if (read_options(argc, argv, &o) != 0)
+        return EXIT_STATUS_USAGE;
+    int failed = dotenv_read(o.env_out, &env, error, sizeof error);
+    if (failed && failed != ENOENT) {
+        report_usage_error("%s", error);
+        return EXIT_STATUS_FAILED;
+    }
+    fflush(stdout);
+    failed = init(&o, env);
+    dotenv_destroy(&env);
+    return failed ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
+}
