@@ -1,119 +1,166 @@
+/*
+ * One libcurl handle per try: a try after a transport error must not reuse its
+ * connection. Bodies are bounded, and no error line holds the token or what
+ * stands before the @ of a URL.
+ */
 #include "client/http.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include <curl/curl.h>
 
-#include "client/json.h"
+#include "client/backoff.h"
+#include "client/json_text.h"
 #include "client/status.h"
 
 #define TRIES 3
-#define FIRST_WAIT_MS 200
-#define WAIT_MAX_MS 5000
-#define SILENCE_MAX_S 45L /* the ledger sends a comment at least every 15 s */
+#define SILENCE_MAX_S 45
+
+/* --- one exchange --- */
+
+struct exchange {
+    CURL *curl;
+    struct curl_slist *headers;
+    char details[CURL_ERROR_SIZE];
+    struct answer *answer;
+    const struct stream_sink *sink; /* of a stream */
+    time_t heard_s;                 /* of a stream: when bytes came last */
+    bool fell_silent;
+};
+
+static time_t monotonic_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+static void add_header(struct exchange *x, const char *header)
+{
+    struct curl_slist *longer = curl_slist_append(x->headers, header);
+    if (!longer)
+        out_of_memory();
+    x->headers = longer;
+}
+
+static void add_token(struct exchange *x, const char *token)
+{
+    struct text header = {0};
+    text_printf(&header, "Authorization: Bearer %s", token);
+    add_header(x, header.base);
+    text_free(&header);
+}
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 {
-    struct answer *answer = context;
+    struct exchange *x = context;
     size_t n = size * count;
-    if (answer->body.len + n > ANSWER_MAX_BYTES)
+    if (x->answer->body.len + n > ANSWER_MAX_BYTES)
         return 0;
-    text_add(&answer->body, bytes, n);
+    text_add(&x->answer->body, bytes, n);
     return n;
 }
 
-/* A handle with everything that all requests share. */
-static CURL *open_handle(const struct server *server, const char *path, struct curl_slist **headers)
+static void begin(struct exchange *x, const struct server *server, const char *path, struct answer *answer)
 {
-    struct text url = {0}, authorization = {0};
-    CURL *curl = curl_easy_init();
-    if (!curl) {
-        complain("libcurl cannot be used");
-        exit(STATUS_UNREACHABLE);
-    }
+    struct text url = {0};
+    text_clear(&answer->body);
+    *answer = (struct answer){.body = answer->body};
+    *x = (struct exchange){.curl = curl_easy_init(), .answer = answer};
+    if (!x->curl)
+        out_of_memory();
     text_printf(&url, "%s%s", server->url, path);
-    curl_easy_setopt(curl, CURLOPT_URL, url.base);
-    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L); /* `..` is a name like others */
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "talea/" PACKAGE_VERSION);
-    if (server->token) {
-        text_printf(&authorization, "Authorization: Bearer %s", server->token);
-        *headers = curl_slist_append(*headers, authorization.base);
-        explicit_bzero(authorization.base, authorization.len);
-    }
+    curl_easy_setopt(x->curl, CURLOPT_URL, url.base);
+    curl_easy_setopt(x->curl, CURLOPT_PATH_AS_IS, 1L); /* `..` is a name like others */
+    curl_easy_setopt(x->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(x->curl, CURLOPT_USERAGENT, "talea/" PACKAGE_VERSION);
+    curl_easy_setopt(x->curl, CURLOPT_ERRORBUFFER, x->details);
+    curl_easy_setopt(x->curl, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(x->curl, CURLOPT_WRITEDATA, x);
+    if (server->token)
+        add_token(x, server->token);
     text_free(&url);
-    text_free(&authorization);
-    return curl;
 }
 
-static void keep_problem(char problem[static PROBLEM_MAX], CURLcode code, const char *details, const struct server *server)
+/* Without a user and a password, if the URL has some. */
+static void describe_problem(const struct exchange *x, const struct server *server, CURLcode code)
 {
-    snprintf(problem, PROBLEM_MAX, "cannot reach %.200s: %s", server->url,
-             details[0] ? details : curl_easy_strerror(code));
+    const char *host = strstr(server->url, "://");
+    host = host ? host + 3 : server->url;
+    const char *at = memrchr(host, '@', strcspn(host, "/"));
+    const char *details = x->details[0] ? x->details : curl_easy_strerror(code);
+    snprintf(x->answer->problem, PROBLEM_MAX, "cannot reach %.200s: %s", at ? at + 1 : host,
+             x->fell_silent ? "nothing came for too long" : details);
+    x->answer->is_hopeless = code == CURLE_URL_MALFORMAT;
 }
 
-/* One try. *retry_after_s is -1 when the answer does not say. */
-static void try_once(const struct server *server, const char *path, const struct text *body, struct answer *out,
-                     long *retry_after_s)
+static bool has_event_stream(CURL *curl)
 {
-    char details[CURL_ERROR_SIZE] = "";
-    struct curl_slist *headers = NULL;
-    CURL *curl = open_handle(server, path, &headers);
-    text_clear(&out->body);
-    out->status = 0;
-    *retry_after_s = -1;
-    if (body) {
-        headers = curl_slist_append(headers, "Content-Type: application/json");
-        headers = curl_slist_append(headers, "Expect:");
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body->base);
-    }
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, server->timeout_s);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, details);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, out);
-    CURLcode code = curl_easy_perform(curl);
+    static const char wanted[] = "text/event-stream";
+    const char *type = NULL;
+    curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+    return type && strncasecmp(type, wanted, sizeof wanted - 1) == 0;
+}
+
+/* Fills the answer and frees what begin() made. Returns the seconds of Retry-After, or 0; 5 are the most. */
+static long finish(struct exchange *x, const struct server *server)
+{
+    long status = 0;
+    curl_off_t retry_after_s = 0;
+    curl_easy_setopt(x->curl, CURLOPT_HTTPHEADER, x->headers);
+    CURLcode code = curl_easy_perform(x->curl);
+    curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(x->curl, CURLINFO_RETRY_AFTER, &retry_after_s);
+    x->answer->is_event_stream = has_event_stream(x->curl);
     if (code == CURLE_OK) {
-        long status = 0;
-        curl_off_t wait = 0;
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)
-            *retry_after_s = (long)wait;
-        out->status = (int)status;
+        x->answer->status = (int)status;
+    } else if (code == CURLE_WRITE_ERROR && !x->sink) {
+        snprintf(x->answer->problem, PROBLEM_MAX, "the answer is over %u MiB", ANSWER_MAX_BYTES >> 20);
+        x->answer->is_hopeless = true;
     } else {
-        keep_problem(out->problem, code, details, server);
+        describe_problem(x, server, code);
     }
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(curl);
+    curl_slist_free_all(x->headers);
+    curl_easy_cleanup(x->curl);
+    return retry_after_s < BACKOFF_MAX_MS / 1000 ? (long)retry_after_s : BACKOFF_MAX_MS / 1000;
 }
 
-static bool worth_another_try(int status)
+/* --- requests --- */
+
+static long try_once(const struct server *server, const char *path, const struct text *body,
+                     struct answer *out)
 {
-    return status == 0 || status == 503 || status == 429 || status == 408;
+    struct exchange x;
+    begin(&x, server, path, out);
+    curl_easy_setopt(x.curl, CURLOPT_TIMEOUT, server->timeout_s);
+    if (body) {
+        add_header(&x, "Content-Type: application/json");
+        add_header(&x, "Expect:"); /* no waiting for a 100 Continue */
+        curl_easy_setopt(x.curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
+        curl_easy_setopt(x.curl, CURLOPT_POSTFIELDS, body->base);
+    }
+    return finish(&x, server);
 }
 
-static void wait_ms(long ms)
+static bool is_worth_another_try(const struct answer *answer)
 {
-    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
+    int status = answer->status;
+    return !answer->is_hopeless && (status == 0 || status == 503 || status == 429 || status == 408);
 }
 
 void http_request(const struct server *server, const char *path, const struct text *body, struct answer *out)
 {
-    long backoff_ms = FIRST_WAIT_MS;
+    struct backoff backoff = {0};
     *out = (struct answer){0};
     for (int i = 1;; i++) {
-        long retry_after_s;
-        try_once(server, path, body, out, &retry_after_s);
-        if (!worth_another_try(out->status) || i == TRIES)
+        long retry_after_ms = try_once(server, path, body, out) * 1000;
+        if (!is_worth_another_try(out) || i == TRIES)
             return;
-        long ms = retry_after_s >= 0 && retry_after_s * 1000 > backoff_ms ? retry_after_s * 1000 : backoff_ms;
-        wait_ms(ms < WAIT_MAX_MS ? ms : WAIT_MAX_MS);
-        backoff_ms = backoff_ms * 2 < WAIT_MAX_MS ? backoff_ms * 2 : WAIT_MAX_MS;
+        backoff_wait(&backoff, retry_after_ms);
     }
 }
 
@@ -130,7 +177,7 @@ int answer_print(const struct answer *answer)
         complain("%s", answer->problem);
         return STATUS_UNREACHABLE;
     }
-    if (answer->body.len == 0 && !refused)
+    if (answer->status == 204)
         return STATUS_DONE;
     if (answer->body.len == 0 || !json_indent(&indented, answer->body.base, answer->body.len)) {
         complain("the answer (HTTP %d) is not the ledger's: no JSON; is the URL right?", answer->status);
@@ -142,79 +189,52 @@ int answer_print(const struct answer *answer)
     return refused ? STATUS_REFUSED : STATUS_DONE;
 }
 
-void add_segment(struct text *path, const char *segment)
-{
-    static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-    for (const unsigned char *c = (const unsigned char *)segment; *c; c++) {
-        if (strchr(unreserved, *c))
-            text_add(path, (const char *)c, 1);
-        else
-            text_printf(path, "%%%02X", *c);
-    }
-}
-
 /* --- streams --- */
-
-struct streaming {
-    CURL *curl;
-    bool (*on_bytes)(void *context, const char *bytes, size_t n);
-    void *context;
-    struct text *refusal;
-};
 
 static size_t take_stream(char *bytes, size_t size, size_t count, void *context)
 {
-    struct streaming *s = context;
+    struct exchange *x = context;
     size_t n = size * count;
     long status = 0;
-    curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (status == 200)
-        return s->on_bytes(s->context, bytes, n) ? n : 0;
-    if (s->refusal->len + n > ANSWER_MAX_BYTES)
-        return 0;
-    text_add(s->refusal, bytes, n);
-    return n;
+    x->heard_s = monotonic_s();
+    curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status != 200 || !has_event_stream(x->curl))
+        return take_body(bytes, size, count, context);
+    return x->sink->on_bytes(x->sink->context, bytes, n) ? n : 0;
 }
 
-static int on_progress(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+/*
+ * Not CURLOPT_LOW_SPEED_TIME: it takes the mean of some seconds, in whole bytes
+ * a second, and a comment of three bytes is then as good as silence.
+ */
+static int watch(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
-    struct streaming *s = context;
+    struct exchange *x = context;
     (void)a, (void)b, (void)c, (void)d;
-    return s->on_bytes(s->context, "", 0) ? 0 : 1;
+    if (!x->sink->goes_on(x->sink->context))
+        return 1;
+    x->fell_silent = monotonic_s() - x->heard_s >= SILENCE_MAX_S;
+    return x->fell_silent;
 }
 
-int http_stream(const struct server *server, const char *path, const char *last_event_id,
-                bool (*on_bytes)(void *context, const char *bytes, size_t n), void *context, struct text *refusal,
-                char problem[static PROBLEM_MAX])
+void http_stream(const struct server *server, const char *path, const char *last_event_id,
+                 const struct stream_sink *sink, struct answer *out)
 {
-    char details[CURL_ERROR_SIZE] = "";
-    struct curl_slist *headers = NULL;
-    struct text last = {0};
-    CURL *curl = open_handle(server, path, &headers);
-    struct streaming s = {curl, on_bytes, context, refusal};
-    text_clear(refusal);
+    struct exchange x;
+    begin(&x, server, path, out);
+    x.sink = sink;
+    x.heard_s = monotonic_s();
     if (last_event_id) {
-        text_printf(&last, "Last-Event-ID: %s", last_event_id);
-        headers = curl_slist_append(headers, last.base);
+        struct text header = {0};
+        text_printf(&header, "Last-Event-ID: %s", last_event_id);
+        add_header(&x, header.base);
+        text_free(&header);
     }
-    headers = curl_slist_append(headers, "Accept: text/event-stream, application/json");
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, server->timeout_s);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SILENCE_MAX_S);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, details);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &s);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_stream);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &s);
-    CURLcode code = curl_easy_perform(curl);
-    long status = 0;
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    if (code != CURLE_OK)
-        keep_problem(problem, code, details, server);
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(curl);
-    text_free(&last);
-    return code == CURLE_OK || status != 200 ? (int)status : 0;
+    add_header(&x, "Accept: text/event-stream, application/json");
+    curl_easy_setopt(x.curl, CURLOPT_CONNECTTIMEOUT, server->timeout_s);
+    curl_easy_setopt(x.curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(x.curl, CURLOPT_XFERINFOFUNCTION, watch);
+    curl_easy_setopt(x.curl, CURLOPT_XFERINFODATA, &x);
+    curl_easy_setopt(x.curl, CURLOPT_WRITEFUNCTION, take_stream);
+    finish(&x, server);
 }

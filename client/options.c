@@ -1,10 +1,27 @@
+/*
+ * Reads `--flag value` and `--flag=value` by the table of commands. getopt_long
+ * is not used: flags differ from command to command, those for all commands
+ * may stand on either side of it, and a value such as -5 is no option.
+ */
 #include "client/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/commands.h"
+#include "client/help.h"
 #include "client/status.h"
+
+#define GO_ON (-1)
+
+struct parser {
+    int argc;
+    char **argv;
+    int at;
+    const struct command *command; /* NULL until its words were read */
+    struct arguments *arguments, *globals;
+};
 
 const char *argument(const struct arguments *arguments, const char *flag)
 {
@@ -21,57 +38,71 @@ void arguments_free(struct arguments *arguments)
     *arguments = (struct arguments){0};
 }
 
-static void add(struct arguments *arguments, const struct flag *flag, const char *value)
+static void add(struct arguments *arguments, const struct flag *flag, char *value)
 {
     arguments->given = realloc(arguments->given, (arguments->count + 1) * sizeof *arguments->given);
-    if (!arguments->given) {
-        complain("out of memory");
-        exit(STATUS_USAGE);
-    }
+    if (!arguments->given)
+        out_of_memory();
     arguments->given[arguments->count++] = (struct given){flag, value};
 }
 
-/* --- help --- */
-
-static void print_name(FILE *out, const struct command *command)
+static bool is_help(const char *word)
 {
-    fprintf(out, "%s%s%s", command->words[0], command->words[1] ? " " : "", command->words[1] ? command->words[1] : "");
+    return word && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0);
 }
 
-static void print_flags(FILE *out, const struct flag *flags)
+static int unknown_command(const char *word)
 {
-    for (; flags->name; flags++) {
-        char left[48];
-        snprintf(left, sizeof left, "%s %s", flags->name, flags->metavar);
-        fprintf(out, "  %-24s %s%s%s\n", left, flags->help, flags->required ? " (required)" : "",
-                flags->repeatable ? " (repeatable)" : "");
-    }
+    complain("no command '%s'; talea --help lists them", word);
+    return STATUS_USAGE;
 }
 
-static void print_overview(FILE *out)
+static int help(const char *first, const char *second)
 {
-    fprintf(out, "talea: post to a talea ledger and read it\n\nusage: talea [--url URL] [--token TOKEN] COMMAND ...\n\n");
+    return help_print_commands(first, second) ? STATUS_DONE : unknown_command(first);
+}
+
+/* The command itself, one word or two. */
+static int take_command(struct parser *p, const char *first)
+{
+    const char *second = p->at < p->argc ? p->argv[p->at] : NULL;
     for (size_t i = 0; i < command_count; i++) {
-        char name[48];
-        snprintf(name, sizeof name, "%s%s%s", commands[i].words[0], commands[i].words[1] ? " " : "",
-                 commands[i].words[1] ? commands[i].words[1] : "");
-        fprintf(out, "  %-16s %s\n", name, commands[i].help);
+        const struct command *c = &commands[i];
+        if (strcmp(c->words[0], first) != 0)
+            continue;
+        if (c->words[1] && is_help(second))
+            return help(first, NULL);
+        if (c->words[1] && (!second || strcmp(c->words[1], second) != 0)) {
+            complain("no command '%s%s%s'; see talea help %s", first, second ? " " : "", second ? second : "",
+                     first);
+            return STATUS_USAGE;
+        }
+        p->at += c->words[1] != NULL;
+        p->command = c;
+        return GO_ON;
     }
-    fprintf(out, "\nOptions before or after the command:\n\n");
-    print_flags(out, global_flags);
-    fprintf(out, "\ntalea help COMMAND explains one; manual: man talea\n");
+    return unknown_command(first);
 }
 
-static void print_command(const struct command *command)
+static int take_help(const struct parser *p)
 {
-    printf("usage: talea ");
-    print_name(stdout, command);
-    printf("%s%s%s\n\n%s\n\n", command->operand ? " " : "", command->operand ? command->operand : "",
-           command->flags[0].name ? " [OPTIONS]" : "", command->help);
-    print_flags(stdout, command->flags);
+    if (p->at < p->argc)
+        return help(p->argv[p->at], p->at + 1 < p->argc ? p->argv[p->at + 1] : NULL);
+    help_print_overview(stdout);
+    return STATUS_DONE;
 }
 
-/* --- parsing --- */
+static int take_word(struct parser *p, const char *word)
+{
+    if (!p->command)
+        return strcmp(word, "help") == 0 ? take_help(p) : take_command(p, word);
+    if (!p->command->operand || p->arguments->operand) {
+        complain("unexpected '%s'; see talea help %s", word, p->command->words[0]);
+        return STATUS_USAGE;
+    }
+    p->arguments->operand = word;
+    return GO_ON;
+}
 
 static const struct flag *find_flag(const struct flag *flags, const char *name, size_t length)
 {
@@ -81,146 +112,79 @@ static const struct flag *find_flag(const struct flag *flags, const char *name, 
     return NULL;
 }
 
-struct parser {
-    int argc;
-    char **argv;
-    int at;
-    const struct command *command; /* NULL until its words were read */
-    struct arguments *arguments, *globals;
-};
-
-static const struct command *find_command(const char *first, const char *second)
+static int unknown_flag(const struct parser *p, const char *name, size_t length)
 {
-    for (size_t i = 0; i < command_count; i++) {
-        const struct command *c = &commands[i];
-        if (strcmp(c->words[0], first) == 0 && (!c->words[1] || (second && strcmp(c->words[1], second) == 0)))
-            return c;
-    }
-    return NULL;
-}
-
-static int take_word(struct parser *p, const char *word)
-{
-    if (!p->command) {
-        const char *next = p->at < p->argc ? p->argv[p->at] : NULL;
-        p->command = find_command(word, next);
-        if (!p->command) {
-            complain("no command '%s'; talea --help lists them", word);
-            return STATUS_USAGE;
-        }
-        if (p->command->words[1])
-            p->at++;
-        return -1;
-    }
-    if (!p->command->operand || p->arguments->operand) {
-        complain("unexpected '%s'; see talea help %s", word, p->command->words[0]);
-        return STATUS_USAGE;
-    }
-    p->arguments->operand = word;
-    return -1;
-}
-
-/* A token on the command line shows in ps until it is overwritten; the copy stays. */
-static const char *hide(char *value)
-{
-    char *copy = strdup(value);
-    if (copy)
-        memset(value, 'x', strlen(value));
-    return copy ? copy : "";
+    if (p->command)
+        complain("unknown option '%.*s'; see talea help %s", (int)length, name, p->command->words[0]);
+    else
+        complain("unknown option '%.*s' before a command; talea --help lists them", (int)length, name);
+    return STATUS_USAGE;
 }
 
 static int take_flag(struct parser *p, char *word)
 {
     char *equals = strchr(word, '=');
     size_t length = equals ? (size_t)(equals - word) : strlen(word);
-    struct arguments *into = p->globals;
     const struct flag *flag = find_flag(global_flags, word, length);
-    if (!flag && p->command) {
+    struct arguments *into = flag ? p->globals : p->arguments;
+    if (!flag && p->command)
         flag = find_flag(p->command->flags, word, length);
-        into = p->arguments;
-    }
-    if (!flag) {
-        complain("unknown option '%.*s'; talea --help lists them", (int)length, word);
-        return STATUS_USAGE;
-    }
+    if (!flag)
+        return unknown_flag(p, word, length);
     if (!equals && p->at == p->argc) {
         complain("%s needs a value: %s", flag->name, flag->metavar);
         return STATUS_USAGE;
     }
-    char *value = equals ? equals + 1 : p->argv[p->at++];
-    if (!flag->repeatable && into != p->globals && argument(into, flag->name)) {
+    if (!flag->repeatable && into == p->arguments && argument(into, flag->name)) {
         complain("%s is given twice", flag->name);
         return STATUS_USAGE;
     }
-    add(into, flag, strcmp(flag->name, "--token") == 0 ? hide(value) : value);
-    return -1;
+    add(into, flag, equals ? equals + 1 : p->argv[p->at++]);
+    return GO_ON;
 }
 
 static int check_required(const struct parser *p)
 {
     if (p->command->operand && !p->arguments->operand) {
-        complain("%s needs %s; see talea help %s", p->command->words[0], p->command->operand, p->command->words[0]);
+        complain("%s needs %s; see talea help %s", p->command->words[0], p->command->operand,
+                 p->command->words[0]);
         return STATUS_USAGE;
     }
     for (const struct flag *flag = p->command->flags; flag->name; flag++) {
         if (flag->required && !argument(p->arguments, flag->name)) {
-            complain("%s is required", flag->name);
+            complain("%s is required; see talea help %s", flag->name, p->command->words[0]);
             return STATUS_USAGE;
         }
     }
-    return -1;
+    return GO_ON;
 }
 
-static bool is_help(const char *word)
+static int take(struct parser *p, char *word)
 {
-    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
-}
-
-static int help(int argc, char **argv)
-{
-    const struct command *command;
-    if (argc < 1) {
-        print_overview(stdout);
+    if (is_help(word)) {
+        if (p->command)
+            return help(p->command->words[0], p->command->words[1]);
+        help_print_overview(stdout);
         return STATUS_DONE;
     }
-    command = find_command(argv[0], argc > 1 ? argv[1] : NULL);
-    for (size_t i = 0; !command && i < command_count; i++)
-        if (strcmp(commands[i].words[0], argv[0]) == 0)
-            command = &commands[i];
-    if (!command) {
-        complain("no command '%s'; talea --help lists them", argv[0]);
-        return STATUS_USAGE;
+    if (strcmp(word, "--version") == 0) {
+        puts("talea " PACKAGE_VERSION);
+        return STATUS_DONE;
     }
-    print_command(command);
-    return STATUS_DONE;
+    return strncmp(word, "--", 2) == 0 ? take_flag(p, word) : take_word(p, word);
 }
 
 int options_read(int argc, char **argv, const struct command **command, struct arguments *arguments,
                  struct arguments *globals)
 {
     struct parser p = {.argc = argc, .argv = argv, .at = 1, .arguments = arguments, .globals = globals};
-    if (argc > 1 && strcmp(argv[1], "help") == 0)
-        return help(argc - 2, argv + 2);
     while (p.at < argc) {
-        char *word = argv[p.at++];
-        int status;
-        if (is_help(word)) {
-            if (p.command)
-                print_command(p.command);
-            else
-                print_overview(stdout);
-            return STATUS_DONE;
-        }
-        if (strcmp(word, "--version") == 0) {
-            puts("talea " PACKAGE_VERSION);
-            return STATUS_DONE;
-        }
-        status = word[0] == '-' && word[1] == '-' ? take_flag(&p, word) : take_word(&p, word);
-        if (status >= 0)
+        int status = take(&p, argv[p.at++]);
+        if (status != GO_ON)
             return status;
     }
     if (!p.command) {
-        print_overview(stderr);
+        help_print_overview(stderr);
         return STATUS_USAGE;
     }
     *command = p.command;

@@ -1,55 +1,83 @@
+/* Gathers bytes into lines, and lines into events. What is not ended by an empty line is never an event. */
 #include "client/sse.h"
 
+#include <errno.h>
 #include <string.h>
 
-static bool end_event(struct sse_reader *r)
+static int end_event(struct sse_reader *r)
 {
-    bool more = true;
-    if (r->has_data)
-        more = r->on_event(r->context, r->id.base ? r->id.base : "", &r->data);
+    bool more = !r->has_data || r->on_event(r->context, r->id.base ? r->id.base : "", &r->data);
     text_clear(&r->data);
     r->has_data = false;
-    return more;
+    return more ? 0 : ECANCELED;
 }
 
-static bool end_line(struct sse_reader *r)
+static int add_data(struct sse_reader *r, const char *value, size_t length)
+{
+    if (r->data.len + length >= SSE_EVENT_MAX_BYTES)
+        return EMSGSIZE;
+    if (r->has_data)
+        text_add_string(&r->data, "\n");
+    text_add(&r->data, value, length);
+    r->has_data = true;
+    return 0;
+}
+
+static void set_id(struct sse_reader *r, const char *value, size_t length)
+{
+    if (memchr(value, '\0', length))
+        return;
+    text_clear(&r->id);
+    text_add(&r->id, value, length);
+}
+
+static int end_line(struct sse_reader *r)
 {
     if (r->line.len == 0)
         return end_event(r);
-    const char *line = r->line.base;
-    size_t name_len = strcspn(line, ":");
-    const char *value = line[name_len] ? line + name_len + 1 : "";
-    if (*value == ' ')
+    const char *line = r->line.base, *end = line + r->line.len;
+    const char *colon = memchr(line, ':', r->line.len);
+    size_t name_len = (size_t)((colon ? colon : end) - line);
+    const char *value = colon ? colon + 1 : end;
+    if (value < end && *value == ' ')
         value++;
-    size_t value_len = r->line.len - (size_t)(value - line);
-    if (name_len == 2 && strncmp(line, "id", 2) == 0) {
-        text_clear(&r->id);
-        text_add(&r->id, value, value_len);
-    } else if (name_len == 4 && strncmp(line, "data", 4) == 0) {
-        if (r->has_data)
-            text_add_string(&r->data, "\n");
-        text_add(&r->data, value, value_len);
-        r->has_data = true;
-    }
-    return true;
+    if (name_len == 4 && memcmp(line, "data", 4) == 0)
+        return add_data(r, value, (size_t)(end - value));
+    if (name_len == 2 && memcmp(line, "id", 2) == 0)
+        set_id(r, value, (size_t)(end - value));
+    return 0;
 }
 
-bool sse_read(struct sse_reader *r, const char *bytes, size_t n)
+static size_t line_part(const char *bytes, size_t n)
 {
-    bool more = true;
-    for (size_t i = 0; more && i < n; i++) {
-        bool lf_of_crlf = r->after_cr && bytes[i] == '\n';
-        r->after_cr = bytes[i] == '\r';
-        if (lf_of_crlf)
+    size_t length = 0;
+    while (length < n && bytes[length] != '\n' && bytes[length] != '\r')
+        length++;
+    return length;
+}
+
+int sse_read(struct sse_reader *r, const char *bytes, size_t n)
+{
+    int error = 0;
+    for (size_t i = 0; !error && i < n;) {
+        if (r->after_cr && bytes[i] == '\n') {
+            r->after_cr = false;
+            i++;
             continue;
-        if (bytes[i] == '\n' || bytes[i] == '\r') {
-            more = end_line(r);
+        }
+        size_t length = line_part(bytes + i, n - i);
+        if (r->line.len + length > SSE_EVENT_MAX_BYTES)
+            return EMSGSIZE;
+        text_add(&r->line, bytes + i, length);
+        i += length;
+        r->after_cr = i < n && bytes[i] == '\r';
+        if (i < n) {
+            error = end_line(r);
             text_clear(&r->line);
-        } else {
-            text_add(&r->line, bytes + i, 1);
+            i++;
         }
     }
-    return more;
+    return error;
 }
 
 void sse_free(struct sse_reader *r)

@@ -1,3 +1,7 @@
+/*
+ * A growing text, doubled when it is full. Callers bound what comes from
+ * outside: nothing here does.
+ */
 #include "client/text.h"
 
 #include <stdarg.h>
@@ -7,26 +11,14 @@
 
 #include "client/status.h"
 
-void complain(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fputs("talea: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-}
-
 static void reserve(struct text *t, size_t n)
 {
     if (t->room - t->len > n)
         return;
     size_t room = (t->len + n + 1) * 2;
     char *base = realloc(t->base, room);
-    if (!base) {
-        complain("out of memory");
-        exit(STATUS_UNREACHABLE);
-    }
+    if (!base)
+        out_of_memory();
     t->base = base;
     t->room = room;
 }
@@ -52,10 +44,8 @@ void text_printf(struct text *t, const char *format, ...)
     va_start(args, format);
     int n = vasprintf(&added, format, args);
     va_end(args);
-    if (n < 0) {
-        complain("out of memory");
-        exit(STATUS_UNREACHABLE);
-    }
+    if (n < 0)
+        out_of_memory();
     text_add(t, added, (size_t)n);
     free(added);
 }

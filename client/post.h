@@ -1,0 +1,14 @@
+#ifndef TALEA_CLIENT_POST_H
+#define TALEA_CLIENT_POST_H
+#include <stdbool.h>
+
+#include "client/options.h"
+#include "client/text.h"
+
+/*
+ * Appends the body of `talea post`: the draft file, if one is given, with what
+ * the flags say in it. False with one line on stderr.
+ */
+bool post_build(const struct arguments *arguments, struct text *out);
+
+#endif
