@@ -1,5 +1,11 @@
 #include "common/border.h"
 
+/*
+ * One anonymous shared mapping: the struct, then every worker's two rings,
+ * whole pages each. The kernel hands out zeros, which are the beginning of
+ * every state, counter and ring in it; only what is not zero is set here.
+ */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -38,6 +44,7 @@ static int make_eventfd(int *fd)
 
 int border_create(uint32_t worker_count, struct border **out)
 {
+    assert(worker_count <= WORKER_MAX);
     /* Rings that are never used cost address space alone. */
     struct border *border =
         mmap(NULL, border_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

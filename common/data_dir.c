@@ -1,5 +1,6 @@
 #include "common/data_dir.h"
 
+/* Joins names only: it looks at no file. */
 #include <stdio.h>
 
 #include "common/exit_status.h"

@@ -1,11 +1,20 @@
 #include "common/draft.h"
 
-/* Packing with msgpack-c into a buffer, unpacking with msgpack_reader.h. */
+/*
+ * Packing with msgpack-c into a buffer, unpacking with msgpack_reader.h, which
+ * says why not with msgpack-c. Memory for postings and refs is allocated by a
+ * count that the input claims, so the count is first held against the fewest
+ * bytes that so many can take. Names are not checked for UTF-8: whoever decoded
+ * the JSON has done it.
+ */
 #include <errno.h>
 
 #include <msgpack.h>
 
 #include "common/msgpack_reader.h"
+
+#define POSTING_BYTES_MIN 5      /* array head, two empty strings, two small integers */
+#define EXTERNAL_REF_BYTES_MIN 3 /* array head, two empty strings */
 
 static const char *const kind_words[] = {
     [ACCOUNT_KIND_ASSET] = "asset",     [ACCOUNT_KIND_LIABILITY] = "liability", [ACCOUNT_KIND_INCOME] = "income",
@@ -136,9 +145,18 @@ static bool read_optional_str(struct msgpack_reader *r, struct bytes *out)
     return true;
 }
 
-static void read_postings(struct msgpack_reader *r, struct arena *arena, struct draft *out)
+/* An array's count, refused where that many elements of `element_bytes_min` each cannot be there. */
+static uint32_t read_count(struct msgpack_reader *r, size_t element_bytes_min)
 {
     uint32_t count = msgpack_read_array(r);
+    if (count > (size_t)(r->end - r->at) / element_bytes_min)
+        r->failed = true;
+    return r->failed ? 0 : count;
+}
+
+static void read_postings(struct msgpack_reader *r, struct arena *arena, struct draft *out)
+{
+    uint32_t count = read_count(r, POSTING_BYTES_MIN);
     struct posting *postings = arena_alloc(arena, count * sizeof *postings);
     for (uint32_t i = 0; i < count && !r->failed; i++) {
         msgpack_expect_array(r, 4);
@@ -153,7 +171,7 @@ static void read_postings(struct msgpack_reader *r, struct arena *arena, struct 
 
 static void read_external_refs(struct msgpack_reader *r, struct arena *arena, struct draft *out)
 {
-    uint32_t count = msgpack_read_array(r);
+    uint32_t count = read_count(r, EXTERNAL_REF_BYTES_MIN);
     struct external_ref *refs = arena_alloc(arena, count * sizeof *refs);
     for (uint32_t i = 0; i < count && !r->failed; i++) {
         msgpack_expect_array(r, 2);

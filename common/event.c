@@ -1,5 +1,10 @@
 #include "common/event.h"
 
+/*
+ * The frame around a packed body. The body is appended as it stands and skipped
+ * by its MessagePack structure alone; nobody has to understand it to find the
+ * event behind it.
+ */
 #include <errno.h>
 
 #include <msgpack.h>

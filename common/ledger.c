@@ -164,9 +164,8 @@ void ledger_check_account(const struct account_definition *account, struct verdi
 
 i128 ledger_balance(enum normal_side side, u128 debits, u128 credits)
 {
-    /* Both sums are far below 2^127 (fewer than 2^64 amounts below 2^63). */
-    i128 raw = (i128)debits - (i128)credits;
-    return side == NORMAL_SIDE_CREDIT ? -raw : raw;
+    /* Fewer than 2^64 amounts below 2^63 stay far below 2^127; unsigned, since a damaged index may hold more. */
+    return (i128)(side == NORMAL_SIDE_CREDIT ? credits - debits : debits - credits);
 }
 
 static bool fits_i64(i128 value)

@@ -1,5 +1,10 @@
 #include "common/message.h"
 
+/*
+ * Writing a submission trusts its caller; reading one trusts nothing, bounds
+ * every part by the bytes that are there and copies no name. What is inside a
+ * packed draft or account is draft.h's business.
+ */
 #include <errno.h>
 
 #include <msgpack.h>

@@ -1,15 +1,22 @@
 #include "common/ring.h"
 
 /*
+ * Each side keeps its own counter in private memory and reads the other's from
+ * the mapping; what lies there is loaded once, bounded, and never asked again.
  * The check word of a record is its position, mixed with a constant: a
  * producer that lost its way is noticed, and so are stale bytes of an earlier
  * lap. It is no protection against malice; bounds are.
+ *
+ * The trap: who attaches after a crash takes even its own counter from the
+ * mapping, where the other process may have scribbled. Records are aligned, so
+ * a counter that is not would put a record's head across the end of the ring.
  */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
+#define RING_ALIGNMENT 8
 #define RING_WRAP UINT32_MAX
 #define CHECK_MIX 0x7a1ea001u
 
@@ -27,7 +34,7 @@ void ring_reset(struct ring_control *control)
 
 static void attach(struct ring *ring, struct ring_control *control, void *bytes, uint64_t capacity)
 {
-    assert(capacity >= 64 && (capacity & (capacity - 1)) == 0);
+    assert(capacity >= 64 && (capacity & (capacity - 1)) == 0 && (uintptr_t)bytes % RING_ALIGNMENT == 0);
     *ring = (struct ring){.control = control, .bytes = bytes, .capacity = capacity};
 }
 
@@ -36,6 +43,7 @@ void ring_attach_producer(struct ring *ring, struct ring_control *control, void 
     attach(ring, control, bytes, capacity);
     ring->position = atomic_load(&control->tail);
     ring->seen = atomic_load(&control->head);
+    ring->broken = ring->position % RING_ALIGNMENT != 0;
 }
 
 void ring_attach_consumer(struct ring *ring, struct ring_control *control, void *bytes, uint64_t capacity)
@@ -43,6 +51,7 @@ void ring_attach_consumer(struct ring *ring, struct ring_control *control, void 
     attach(ring, control, bytes, capacity);
     ring->position = atomic_load(&control->head);
     ring->seen = atomic_load(&control->tail);
+    ring->broken = ring->position % RING_ALIGNMENT != 0;
 }
 
 static uint32_t check_word(uint64_t position)
@@ -52,7 +61,7 @@ static uint32_t check_word(uint64_t position)
 
 static uint64_t padded(uint64_t length)
 {
-    return (RING_RECORD_OVERHEAD + length + 7) & ~7ull;
+    return (RING_RECORD_OVERHEAD + length + RING_ALIGNMENT - 1) & ~(uint64_t)(RING_ALIGNMENT - 1);
 }
 
 /* --- producer --- */
@@ -61,7 +70,7 @@ static uint64_t padded(uint64_t length)
 static uint64_t room(struct ring *ring)
 {
     uint64_t used = ring->position - ring->seen;
-    return used <= ring->capacity ? ring->capacity - used : 0;
+    return used <= ring->capacity && !ring->broken ? ring->capacity - used : 0;
 }
 
 static bool has_room(struct ring *ring, uint64_t need)
@@ -116,14 +125,17 @@ static int look(struct ring *ring)
     uint64_t published = ring->seen - ring->position;
     if (published == 0)
         return EAGAIN;
-    if (published > ring->capacity || published % 8 != 0)
+    if (published > ring->capacity || published % RING_ALIGNMENT != 0)
         return broken(ring);
     return 0;
 }
 
 static int read_head(struct ring *ring, struct record_head *head)
 {
-    memcpy(head, ring->bytes + (ring->position & (ring->capacity - 1)), sizeof *head);
+    const uint8_t *place = ring->bytes + (ring->position & (ring->capacity - 1));
+    /* One atomic load: after a plain one the compiler may look again once the bounds are checked. */
+    uint64_t word = __atomic_load_n((const uint64_t *)(const void *)place, __ATOMIC_RELAXED);
+    memcpy(head, &word, sizeof *head);
     return head->check == check_word(ring->position) ? 0 : broken(ring);
 }
 

@@ -35,7 +35,7 @@ struct ring {
     uint64_t capacity; /* a power of two */
     uint64_t position; /* own counter: the producer's tail, the consumer's head */
     uint64_t seen;     /* the other side's counter, as last loaded */
-    bool broken;       /* consumer: the producer wrote nonsense */
+    bool broken;       /* what stands in the mapping makes no sense */
 };
 
 #define RING_RECORD_OVERHEAD 8
@@ -49,11 +49,15 @@ static inline uint64_t ring_payload_max(uint64_t capacity)
 /* Empties the ring. Neither side may be using it. */
 void ring_reset(struct ring_control *control);
 
-/* Attach after the last reset. */
+/*
+ * Attach after the last reset, or where a predecessor that died has left off.
+ * `bytes` is aligned to 8. A ring whose own counter was scribbled over is
+ * broken: nothing can be put into it or taken out of it until it is reset.
+ */
 void ring_attach_producer(struct ring *ring, struct ring_control *control, void *bytes, uint64_t capacity);
 void ring_attach_consumer(struct ring *ring, struct ring_control *control, void *bytes, uint64_t capacity);
 
-/* Producer. 0, or EAGAIN when there is no room now, or EMSGSIZE when it never fits. */
+/* Producer. 0, or EAGAIN when there is no room (never any in a broken ring), or EMSGSIZE when it never fits. */
 int ring_put(struct ring *ring, const void *payload, size_t length) __attribute__((warn_unused_result));
 
 /*
@@ -62,7 +66,7 @@ int ring_put(struct ring *ring, const void *payload, size_t length) __attribute_
  */
 int ring_take(struct ring *ring, struct buffer *out) __attribute__((warn_unused_result));
 
-/* Consumer: is there something to take? Reads shared memory afresh. */
+/* Consumer: is there nothing to take? Reads shared memory afresh. A broken ring is not empty: ring_take says so. */
 bool ring_is_empty(struct ring *ring);
 
 /* Consumer: bytes that wait, for gauges. Any process may call it with the control alone. */

@@ -1,5 +1,6 @@
 #include "common/verdict.h"
 
+/* The words are the wire contract's; clients compare them. */
 void invalid_reason_words(uint8_t reason, const char **field, const char **text)
 {
     static const char empty[] = "must not be empty";
