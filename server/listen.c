@@ -50,3 +50,17 @@ int listen_on(const char *address, const char *setting, int *fd, char *error, un
     free(port);
     return failed;
 }
+
+void listen_address(int fd, char out[static LISTEN_ADDRESS_MAX])
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    char host[LISTEN_ADDRESS_MAX - 10], port[8];
+    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0 ||
+        getnameinfo((struct sockaddr *)&address, length, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+        snprintf(out, LISTEN_ADDRESS_MAX, "(unknown)");
+        return;
+    }
+    snprintf(out, LISTEN_ADDRESS_MAX, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+}

@@ -13,4 +13,8 @@
 int listen_on(const char *address, const char *setting, int *fd, char *error, unsigned error_size)
     __attribute__((warn_unused_result));
 
+/* Where it listens, host:port or [v6]:port in numbers: with port 0 the kernel chose one. */
+#define LISTEN_ADDRESS_MAX 80
+void listen_address(int fd, char out[static LISTEN_ADDRESS_MAX]);
+
 #endif

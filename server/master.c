@@ -10,20 +10,22 @@
  * log; the end).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <bsd/unistd.h>
 
 #include "common/border.h"
+#include "common/data_dir.h"
 #include "common/exit_status.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
@@ -87,6 +89,19 @@ static int load(struct master *m, const char *config_path)
     return 0;
 }
 
+/* A look at the lock, which is the arbiter's to take. */
+static bool is_locked(const char *data_dir)
+{
+    char *path = data_dir_path(data_dir, DATA_DIR_LOCK);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    free(path);
+    if (fd < 0)
+        return false;
+    bool locked = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return locked;
+}
+
 static int open_listeners(struct master *m)
 {
     char error[512];
@@ -94,7 +109,10 @@ static int open_listeners(struct master *m)
     int failed = listen_on(m->settings.bind, "TALEA_BIND", &m->api_fd, error, sizeof error);
     if (failed == 0 && m->settings.metrics_bind)
         failed = listen_on(m->settings.metrics_bind, "TALEA_METRICS_BIND", &m->metrics_fd, error, sizeof error);
-    if (failed)
+    /* The same command twice: what is wrong is not the address. */
+    if (failed == EADDRINUSE && is_locked(m->settings.data_dir))
+        report_usage_error("data dir already locked by another process: %s", m->settings.data_dir);
+    else if (failed)
         report_usage_error("%s", error);
     return failed;
 }
@@ -188,16 +206,6 @@ static const char *exit_word(int status)
     }
 }
 
-static void report_death(const char *name, pid_t pid, int status, unsigned again_ms)
-{
-    char how[96];
-    if (WIFSIGNALED(status))
-        snprintf(how, sizeof how, "was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else
-        snprintf(how, sizeof how, "%s (status %d)", exit_word(WEXITSTATUS(status)), WEXITSTATUS(status));
-    report(REPORT_ERROR, "%s %d %s; another is started%s", name, (int)pid, how, again_ms ? " after a pause" : " at once");
-}
-
 /* How long to wait before a dead child is started again: not at all, unless it keeps dying young. */
 static unsigned next_backoff(struct child *child)
 {
@@ -209,6 +217,27 @@ static unsigned next_backoff(struct child *child)
                             : child->backoff_ms * 2 < BACKOFF_MAX_MS ? child->backoff_ms * 2
                                                                         : BACKOFF_MAX_MS;
     return child->backoff_ms;
+}
+
+static void report_death(const char *name, pid_t pid, int status, const char *what_now)
+{
+    char how[96];
+    if (WIFSIGNALED(status))
+        snprintf(how, sizeof how, "was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        snprintf(how, sizeof how, "%s (status %d)", exit_word(WEXITSTATUS(status)), WEXITSTATUS(status));
+    report(REPORT_ERROR, "%s %d %s; %s", name, (int)pid, how, what_now);
+}
+
+/* Sets when another one is started, and says so. */
+static void replace_child(struct child *child, const char *name, pid_t pid, int status)
+{
+    char what_now[64] = "another is started at once";
+    unsigned wait_ms = next_backoff(child);
+    if (wait_ms)
+        snprintf(what_now, sizeof what_now, "another is started in %u ms", wait_ms);
+    report_death(name, pid, status, what_now);
+    child->start_again_ns = clock_monotonic_ns() + wait_ms * 1000000ull;
 }
 
 static void ring_workers(struct master *m)
@@ -243,17 +272,14 @@ static void arbiter_died(struct master *m, int status)
     if (ordered)
         return;
     if (is_hopeless(m, status) || m->state == MASTER_STOPPING) {
-        if (m->state != MASTER_STARTING)
-            report(REPORT_ERROR, "arbiter %d %s: talead ends", (int)pid,
-                   WIFEXITED(status) ? exit_word(WEXITSTATUS(status)) : "was killed");
+        if (m->state != MASTER_STARTING) /* else it has said why in one line */
+            report_death("arbiter", pid, status, "talead ends");
         m->exit_status = EXIT_STATUS_FAILED;
         stop(m);
         return;
     }
     counter_add(&m->border->arbiter.restarts, 1);
-    unsigned wait_ms = next_backoff(&m->arbiter);
-    report_death("arbiter", pid, status, wait_ms);
-    m->arbiter.start_again_ns = clock_monotonic_ns() + wait_ms * 1000000ull;
+    replace_child(&m->arbiter, "arbiter", pid, status);
 }
 
 static void worker_died(struct master *m, uint32_t n, int status)
@@ -266,12 +292,11 @@ static void worker_died(struct master *m, uint32_t n, int status)
     atomic_store(&m->border->worker[n].in_flight, 0);
     atomic_store(&m->border->worker[n].connections, 0);
     atomic_store(&m->border->worker[n].event_streams, 0);
-    if (m->state == MASTER_STOPPING)
-        return;
-    unsigned wait_ms = next_backoff(child);
     snprintf(name, sizeof name, "worker %u", n);
-    report_death(name, pid, status, wait_ms);
-    child->start_again_ns = clock_monotonic_ns() + wait_ms * 1000000ull;
+    if (m->state != MASTER_STOPPING)
+        replace_child(child, name, pid, status);
+    else if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_STATUS_OK)
+        report_death(name, pid, status, "talead is stopping");
 }
 
 static void reap(struct master *m)
@@ -358,6 +383,19 @@ static bool go_on_stopping(struct master *m)
 
 /* --- the loop --- */
 
+/*
+ * Told to stop again. Workers need not finish; an arbiter that still recovers
+ * holds nothing anybody waits for, and the next start recovers anew. One that
+ * has recovered seals its log in any case.
+ */
+static void hasten(struct master *m)
+{
+    report(REPORT_INFO, "told to stop again: what is left is not waited for");
+    kill_workers(m);
+    if (m->arbiter.pid && atomic_load(&m->border->arbiter_state) == ARBITER_RECOVERING)
+        kill(m->arbiter.pid, SIGKILL);
+}
+
 static void on_signal(struct master *m, int number)
 {
     switch (number) {
@@ -371,8 +409,7 @@ static void on_signal(struct master *m, int number)
         break;
     }
     if (m->state == MASTER_STOPPING) {
-        report(REPORT_INFO, "told to stop again: workers are killed");
-        kill_workers(m);
+        hasten(m);
         return;
     }
     report(REPORT_INFO, "stopping: %s", strsignal(number));
@@ -388,16 +425,23 @@ static void take_signals(struct master *m)
 
 static void on_arbiter_state(struct master *m)
 {
+    char address[LISTEN_ADDRESS_MAX];
     uint64_t count;
     ssize_t n = read(m->border->master_event_fd, &count, sizeof count);
     (void)n;
     if (m->state != MASTER_STARTING || atomic_load(&m->border->arbiter_state) != ARBITER_READY)
         return;
     m->state = MASTER_SERVING;
+    listen_address(m->api_fd, address);
+    if (tokens_open_mode(m->tokens))
+        report(REPORT_WARNING,
+               "OPEN MODE: no token is configured, everybody who reaches %s may read and post; "
+               "set TALEA_API_TOKEN or TALEA_TOKENS_FILE",
+               address);
     for (uint32_t i = 0; i < m->border->worker_count; i++)
         start_worker(m, i);
-    report(REPORT_INFO, "ready: serving %s on http://%s with %u workers", m->settings.data_dir, m->settings.bind,
-           m->border->worker_count);
+    report(REPORT_INFO, "ready: serving %s on http://%s with %u worker%s", m->settings.data_dir, address,
+           m->border->worker_count, m->border->worker_count == 1 ? "" : "s");
 }
 
 /* Milliseconds until something is due; -1: nothing is. */
@@ -435,12 +479,6 @@ static void supervise(struct master *m)
     }
 }
 
-static void make_data_dir(const struct master *m)
-{
-    if (mkdir(m->settings.data_dir, 0700) != 0 && errno != EEXIST)
-        report(REPORT_WARNING, "cannot make %s: %s", m->settings.data_dir, strerror(errno));
-}
-
 static int serve(struct master *m)
 {
     int error = border_create((uint32_t)m->settings.workers, &m->border);
@@ -448,10 +486,6 @@ static int serve(struct master *m)
         report_usage_error("cannot make the shared memory: %s", strerror(error));
         return EXIT_STATUS_FAILED;
     }
-    if (tokens_open_mode(m->tokens))
-        report(REPORT_WARNING, "OPEN MODE: no token is configured, everybody who reaches %s may read and post; "
-               "set TALEA_API_TOKEN or TALEA_TOKENS_FILE", m->settings.bind);
-    make_data_dir(m);
     block_signals(m);
     start_arbiter(m);
     supervise(m);
