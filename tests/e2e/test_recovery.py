@@ -1,0 +1,238 @@
+"""What a start finds: index, snapshot and log tell the same story, and damage is named."""
+import os
+import random
+import re
+
+import pytest
+
+from harness import credit, debit, draft, quote, sale
+
+BOOKS = ["a", "b:c", "d/e"]
+PATHS = [path + asset for path in ("w", "x", "y:z") for asset in (":usd", ":jpy")]
+
+
+def fill(ledger, seed, count):
+    """Random transactions over several books, assets and accounts."""
+    chance = random.Random(seed)
+    ledger.register("USD", 2)
+    ledger.register("JPY", 0)
+    for book in BOOKS:
+        for path, side in (("w", "debit"), ("x", "credit"), ("y:z", None)):
+            ledger.open(book, path + ":usd", "USD", normal_side=side)
+            ledger.open(book, path + ":jpy", "JPY")
+    for n in range(0, count, 50):
+        batch = []
+        for i in range(50):
+            asset, tail = chance.choice([("USD", ":usd"), ("JPY", ":jpy")])
+            one, other = chance.sample(["w", "x", "y:z"], 2)
+            minor = chance.randrange(1, 10**9)
+            batch.append(draft(chance.choice(BOOKS), f"{seed}-{n + i}", debit(one + tail, minor, asset),
+                               credit(other + tail, minor, asset), metadata={"n": n + i}))
+        for slot in ledger.post_batch(batch):
+            assert "tx_id" in slot, slot
+
+
+def picture(ledger):
+    """Everything a reader can ask, now and at times past."""
+    shown = {}
+    times = sorted(at for _, _, at in ledger.acknowledged.values())
+    for book in BOOKS:
+        for query in [""] + ["?as_of=" + quote(times[len(times) * n // 7]) for n in range(7)]:
+            shown[book, query] = ledger.trial_balance(book, query)
+            for path in PATHS:
+                shown[book, path, query] = ledger.balance(book, path, query)
+        for path in PATHS:
+            shown[book, path] = ledger.history(book, path)
+    for tx_id, _, _ in random.Random(1).sample(sorted(ledger.acknowledged.values()), 20):
+        shown[tx_id] = ledger.get("/v1/transactions/" + tx_id)
+    return shown
+
+
+def test_index_snapshot_and_log_alone_all_give_the_same_ledger(make_ledger):
+    ledger = make_ledger(log_snapshot_every=500, log_segment_max=200_000, log_idem_hot_cap=300)
+    fill(ledger, 1, 3000)
+    before = picture(ledger)
+    assert os.listdir(os.path.join(ledger.dir, "snapshots"))
+    ledger.restart()
+    assert picture(ledger) == before, "with the index as it was"
+    ledger.kill9()
+    ledger.start()
+    assert picture(ledger) == before, "after kill -9"
+    ledger.stop()
+    ledger.remove("index")
+    ledger.start()
+    assert "index restored from" in ledger.stderr_text()
+    assert picture(ledger) == before, "from snapshot and tail"
+    ledger.stop()
+    ledger.remove("index", "snapshots", "idempotency")
+    os.mkdir(os.path.join(ledger.dir, "snapshots"))
+    ledger.start()
+    assert picture(ledger) == before, "from genesis"
+    fill(ledger, 2, 200)
+
+
+def test_an_index_of_another_boot_that_was_not_closed_is_thrown_away(make_ledger):
+    ledger = make_ledger(log_snapshot_every=0)
+    ledger.set_up("shop")
+    ledger.post(sale("shop", "k1"))
+    ledger.kill9()
+    state = os.path.join(ledger.dir, "index", "STATE")
+    with open(state) as f:
+        text = f.read()
+    assert "clean no" in text
+    with open(state, "w") as f:
+        f.write(re.sub("boot .*", "boot 00000000-0000-0000-0000-000000000000", text))
+    # What such an index holds must not matter: garbage would kill who opens it.
+    with open(os.path.join(ledger.dir, "index", "data.mdb"), "r+b") as f:
+        f.write(os.urandom(65536))
+    ledger.start()
+    assert "the machine went down while it was written" in ledger.stderr_text()
+    assert ledger.balance("shop", "cash")["balance"] == "0.01"
+    assert ledger.post(sale("shop", "k1"))["deduplicated"]
+
+
+def make_segments(make_ledger, **settings):
+    ledger = make_ledger(log_segment_max=65536, log_snapshot_every=0, **settings)
+    ledger.set_up("shop")
+    for n in range(100):
+        ledger.post_batch([sale("shop", f"k{n}-{i}") for i in range(50)])
+    assert len(ledger.segments()) > 3
+    return ledger
+
+
+def test_full_segments_are_sealed_and_all_stays_readable(make_ledger):
+    ledger = make_segments(make_ledger)
+    ledger.check_invariants(["shop"])
+    ledger.restart()
+    ledger.check_invariants(["shop"])
+
+
+def flip_byte(path, offset):
+    with open(path, "r+b") as f:
+        f.seek(offset)
+        byte = f.read(1)
+        f.seek(offset)
+        f.write(bytes([byte[0] ^ 1]))
+
+
+@pytest.mark.parametrize("keep_index", [True, False])
+def test_a_damaged_sealed_segment_is_refused_by_name_and_offset(make_ledger, keep_index):
+    ledger = make_segments(make_ledger)
+    ledger.stop()
+    if not keep_index:
+        ledger.remove("index", "idempotency")
+    segment = ledger.segments()[1]
+    flip_byte(segment, os.path.getsize(segment) // 2)
+    assert ledger.start_refused() == 1
+    assert re.search(rf"corrupt frame in sealed segment \S*{os.path.basename(segment)} at offset \d+", ledger.stderr_text())
+    flip_byte(segment, os.path.getsize(segment) // 2)
+    ledger.start()
+
+
+def test_a_missing_segment_is_named(make_ledger):
+    ledger = make_segments(make_ledger)
+    ledger.stop()
+    segment = ledger.segments()[1]
+    os.rename(segment, segment + ".away")
+    assert ledger.start_refused() == 1
+    assert f"{os.path.basename(segment)} is missing" in ledger.stderr_text()
+    os.rename(segment + ".away", segment)
+    ledger.start()
+
+
+def test_segments_of_two_ledgers_do_not_mix(make_ledger):
+    one, two = make_segments(make_ledger), make_segments(make_ledger)
+    one.stop()
+    two.stop()
+    path = one.segments()[1]
+    names = [os.path.basename(p) for p in two.segments()]
+    if os.path.basename(path) not in names:  # positions may differ: take its name
+        os.rename(two.segments()[1], os.path.join(two.dir, "log", os.path.basename(path)))
+    os.replace(os.path.join(two.dir, "log", os.path.basename(path)), path)
+    one.remove("index", "idempotency")
+    assert one.start_refused() == 1
+    assert "mixed" in one.stderr_text() or "renamed or swapped" in one.stderr_text()
+
+
+def log_end(ledger):
+    """Position and file of the last byte that is not zero."""
+    path = ledger.segments()[-1]
+    with open(path, "rb") as f:
+        return path, len(f.read().rstrip(b"\0"))
+
+
+def test_a_torn_tail_is_cut_with_one_warning(make_ledger):
+    ledger = make_ledger(log_snapshot_every=0)
+    ledger.set_up("shop")
+    for n in range(20):
+        ledger.post(sale("shop", f"k{n}"))
+    ledger.kill9()
+    path, end = log_end(ledger)
+    with open(path, "r+b") as f:
+        f.seek((end + 7) // 8 * 8)
+        f.write(b"TLBT" + b"\x55" * 300)
+    ledger.start()
+    assert ledger.stderr_text().count("torn tail") == 1
+    ledger.check_invariants(["shop"])
+    ledger.post(sale("shop", "more"))
+    ledger.restart()
+    assert ledger.stderr_text().count("torn tail") == 1
+
+
+def test_a_bad_batch_before_a_good_one_is_refused(make_ledger):
+    ledger = make_ledger(log_snapshot_every=0)
+    ledger.set_up("shop")
+    for n in range(20):
+        ledger.post(sale("shop", f"k{n}"))
+    ledger.kill9()
+    ledger.remove("index", "idempotency")
+    path, end = log_end(ledger)
+    flip_byte(path, end // 2)
+    assert ledger.start_refused() == 1
+    assert "corrupt frame in sealed segment" in ledger.stderr_text()
+    flip_byte(path, end // 2)
+    ledger.start()
+
+
+def test_a_log_that_ends_before_what_the_index_has_seen_is_refused(make_ledger):
+    ledger = make_ledger(log_snapshot_every=0)
+    ledger.set_up("shop")
+    for n in range(20):
+        ledger.post(sale("shop", f"k{n}"))
+    ledger.kill9()
+    path, end = log_end(ledger)
+    with open(path, "rb") as f:
+        whole = f.read()
+    with open(path, "r+b") as f:
+        f.truncate(end - 100)
+    assert ledger.start_refused() == 1
+    assert "has witnessed" in ledger.stderr_text()
+    with open(path, "wb") as f:
+        f.write(whole)
+    ledger.start()
+
+
+def test_a_second_server_on_the_same_directory_is_refused(make_ledger):
+    first = make_ledger()
+    first.set_up("shop")
+    second = make_ledger(start=False)
+    second.env["TALEA_DB_URL"] = first.env["TALEA_DB_URL"]
+    assert second.start_refused() == 1
+    lines = [line for line in second.stderr_text().splitlines() if "OPEN MODE" not in line]
+    assert lines == [f"talead: data dir already locked by another process: {first.dir}"]
+    first.post(sale("shop", "still serving"))
+
+
+def test_spilled_keys_that_are_damaged_are_read_from_the_log_again(make_ledger):
+    ledger = make_ledger(log_idem_hot_cap=100)
+    ledger.set_up("shop")
+    for n in range(10):
+        ledger.post_batch([sale("shop", f"k{n}-{i}") for i in range(50)])
+    ledger.stop()
+    with open(os.path.join(ledger.dir, "idempotency", "data.mdb"), "r+b") as f:
+        f.write(b"\xff" * 16384)
+    ledger.start()
+    assert "thrown away, its keys are read from the log" in ledger.stderr_text()
+    for n in range(10):
+        slots = ledger.post_batch([sale("shop", f"k{n}-{i}") for i in range(50)])
+        assert all(slot["deduplicated"] for slot in slots)

@@ -1,0 +1,103 @@
+"""Several workers over one ledger."""
+import http.client
+import threading
+
+from harness import debit, credit, draft, sale, wait_until
+
+
+def fresh_read(ledger, path):
+    connection = http.client.HTTPConnection("127.0.0.1", ledger.port, timeout=20)
+    connection.request("GET", path)
+    body = connection.getresponse().read()
+    connection.close()
+    return body
+
+
+def test_every_worker_shows_a_write_the_moment_it_is_answered(make_ledger):
+    ledger = make_ledger(workers=4)
+    ledger.set_up("shop")
+    for n in range(1, 101):
+        posted = ledger.post(sale("shop", f"k{n}"))
+        for _ in range(8):
+            body = fresh_read(ledger, "/v1/books/shop/accounts/cash/balance")
+            assert b'"updated_seq":%d}' % posted["seq"] in body, body
+        assert posted["tx_id"].encode() in fresh_read(ledger, "/v1/transactions/" + posted["tx_id"])
+
+
+def test_processes_say_who_they_are(make_ledger):
+    ledger = make_ledger(workers=3)
+    titles = sorted(title for _, title in ledger.children())
+    assert titles == [f"talead: arbiter {ledger.dir}"] + [f"talead: worker {n} {ledger.dir}" for n in range(3)]
+    with open(f"/proc/{ledger.pid}/cmdline") as f:
+        assert f.read().replace("\0", " ").strip() == f"talead: master {ledger.dir}"
+
+
+def test_concurrent_posts_of_one_key_commit_once(make_ledger):
+    ledger = make_ledger(workers=4)
+    ledger.set_up("shop")
+    answers = []
+
+    def post():
+        for n in range(30):
+            answers.append((n, ledger.post(sale("shop", f"same-{n}"))))
+
+    threads = [threading.Thread(target=post) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for n in range(30):
+        same = [a for m, a in answers if m == n]
+        assert len({a["tx_id"] for a in same}) == 1
+        assert sum(not a["deduplicated"] for a in same) == 1
+    assert ledger.balance("shop", "cash")["balance"] == "0.30"
+
+
+def test_an_overdraft_is_refused_however_many_try_at_once(make_ledger):
+    ledger = make_ledger(workers=4)
+    ledger.register()
+    ledger.open("bank", "till", normal_side="debit", min_balance=0)
+    ledger.open("bank", "out")
+    ledger.post(draft("bank", "fill", debit("till", 100), credit("out", 100)))
+    statuses = []
+
+    def spend(worker):
+        for n in range(20):
+            body = draft("bank", f"s-{worker}-{n}", debit("out", 3), credit("till", 3))
+            statuses.append(ledger.insist("POST", "/v1/transactions", body).status)
+
+    threads = [threading.Thread(target=spend, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses.count(200) == 33 and statuses.count(409) == 160 - 33
+    assert ledger.balance("bank", "till")["balance"] == "0.01"
+
+
+def test_a_graceful_stop_answers_what_is_under_way(make_ledger):
+    ledger = make_ledger(workers=2)
+    ledger.set_up("shop")
+    outcomes = []
+
+    def post(worker):
+        n = 0
+        while True:
+            try:
+                answer = ledger.request("POST", "/v1/transactions", sale("shop", f"g-{worker}-{n}"))
+            except OSError:
+                return
+            if answer.status == 200:
+                ledger.acknowledge("shop", f"g-{worker}-{n}", answer.json)
+                outcomes.append(1)
+            n += 1
+
+    threads = [threading.Thread(target=post, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(outcomes) >= 300, "some load")
+    assert ledger.stop() < 10
+    for thread in threads:
+        thread.join(20)
+    ledger.start()
+    ledger.check_invariants(["shop"])
