@@ -1,0 +1,25 @@
+#!/bin/sh
+# server/ and arbiter/ include only common/, never each other; common/ includes neither; client/ is on its own.
+set -u
+cd "${TALEA_TEST_SOURCE:-$(dirname "$0")/..}" || exit 1
+bad=0
+forbid() { # forbid FOLDER PATTERN
+    if grep -En "^#include \"($2)/" "$1"/*.c "$1"/*.h; then
+        echo "$1/ must not include $2/"
+        bad=1
+    fi
+}
+forbid server 'arbiter|client'
+forbid arbiter 'server|client'
+forbid common 'server|arbiter|client'
+forbid client 'server|arbiter|common'
+# h2o stays behind one module, LMDB behind the index and the stores.
+if grep -ln '#include <h2o' server/*.c server/*.h | grep -v '^server/http\.c$'; then
+    echo "only server/http.c knows h2o"
+    bad=1
+fi
+if grep -ln '#include <lmdb' server/*.[ch] common/*.[ch] | grep -v '^common/index_reader\.c$'; then
+    echo "only common/index_reader.c and arbiter/ know LMDB"
+    bad=1
+fi
+exit $bad
