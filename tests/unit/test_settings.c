@@ -81,7 +81,7 @@ static void assert_refused(const char *message)
 
 static void assert_env_refused(const char *name, const char *value, const char *why)
 {
-    char message[256];
+    char message[1024];
     setenv("TALEA_DB_URL", "log://d", 1);
     setenv(name, value, 1);
     snprintf(message, sizeof message, "invalid %s: %s", name, why);
