@@ -1,6 +1,7 @@
 #include "server/submissions.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,14 @@
 #include "common/exit_status.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
+#include "common/settings.h"
+
+#define RINGS_WAIT_MAX_NS 1000000000ull
+#define RINGS_LOOK_AGAIN_MS 20 /* an arbiter that dies rings no bell */
+
+_Static_assert(sizeof(struct completion_head) + HTTP_BATCH_MAX_MAX * sizeof(struct verdict) +
+                       4 * RING_RECORD_OVERHEAD <= COMPLETION_RING_BYTES / 2,
+               "the answer to the largest batch must fit the ring, or its worker is killed over it");
 
 /*
  * Stays in the list until its completion has come (or its arbiter is gone),
@@ -82,6 +91,22 @@ static bool attach(struct submissions *s)
     s->epoch = atomic_load(&s->border->arbiter_epoch);
     s->attached = true;
     return true;
+}
+
+void submissions_await_rings(struct submissions *s)
+{
+    struct bell *bell = &s->slot->bell;
+    struct pollfd readable = {.fd = bell->fd, .events = POLLIN};
+    uint64_t begun = clock_monotonic_ns();
+    for (;;) {
+        bell_prepare_sleep(bell);
+        if (attach(s) || atomic_load(&s->border->arbiter_state) != ARBITER_READY ||
+            atomic_load(&s->slot->order) != ORDER_RUN || clock_monotonic_ns() - begun > RINGS_WAIT_MAX_NS)
+            break;
+        (void)poll(&readable, 1, RINGS_LOOK_AGAIN_MS);
+        bell_wake_up(bell);
+    }
+    bell_wake_up(bell);
 }
 
 struct buffer *submissions_begin(struct submissions *s, enum submission_kind kind, uint32_t count)

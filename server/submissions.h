@@ -26,6 +26,13 @@ struct submissions *submissions_create(struct border *border, uint32_t worker, u
 
 void submissions_destroy(struct submissions **submissions);
 
+/*
+ * Waits until the arbiter has reset the rings for this worker, so that its
+ * first post is not refused. No longer than a second, and not at all while no
+ * arbiter is ready: reads need none.
+ */
+void submissions_await_rings(struct submissions *submissions);
+
 /* The message under way: add `count` drafts to it, then submissions_send. */
 struct buffer *submissions_begin(struct submissions *submissions, enum submission_kind kind, uint32_t count);
 

@@ -280,6 +280,7 @@ void worker_run(struct border *border, uint32_t number, uint32_t generation, con
         .api_fd = api_fd,
         .metrics_fd = metrics_fd,
     };
+    submissions_await_rings(w.submissions);
     w.http = http_server_create(&config);
     http_watch(w.http, w.slot->bell.fd, on_bell, &w);
     run(&w);

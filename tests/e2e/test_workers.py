@@ -1,5 +1,6 @@
 """Several workers over one ledger."""
 import http.client
+import json
 import threading
 
 from harness import debit, credit, draft, sale, wait_until
@@ -22,6 +23,21 @@ def test_every_worker_shows_a_write_the_moment_it_is_answered(make_ledger):
             body = fresh_read(ledger, "/v1/books/shop/accounts/cash/balance")
             assert b'"updated_seq":%d}' % posted["seq"] in body, body
         assert posted["tx_id"].encode() in fresh_read(ledger, "/v1/transactions/" + posted["tx_id"])
+
+
+def test_the_first_post_of_a_worker_is_not_refused(make_ledger):
+    """A worker takes connections once its rings are open."""
+    ledger = make_ledger(workers=8)
+    ledger.set_up("shop")
+    body = json.dumps(sale("shop", "k")).encode()
+    for _ in range(8):
+        ledger.restart()
+        for _ in range(16):
+            connection = http.client.HTTPConnection("127.0.0.1", ledger.port, timeout=20)
+            connection.request("POST", "/v1/transactions", body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.read()
+            connection.close()
 
 
 def test_processes_say_who_they_are(make_ledger):
