@@ -229,12 +229,24 @@ static void report_damage(struct log_reader *r, const struct open_segment *s, co
            name, place->position - s->position);
 }
 
+/* The index knows of the event, so this is damage, not a thing that never was. */
+static int report_missing(struct log_reader *r, const struct event_place *place)
+{
+    if (!r->damage_reported)
+        report(REPORT_ERROR,
+               "the segment that holds log position %" PRIu64 " is missing in %s/" DATA_DIR_LOG "; its events are not "
+               "served. Restore this file from a backup",
+               place->position, r->data_dir);
+    r->damage_reported = true;
+    return ENODATA;
+}
+
 int log_reader_event(struct log_reader *r, const struct event_place *place, struct buffer *out)
 {
     struct open_segment *s;
     int error = segment_for(r, place->position, &s);
     if (error)
-        return error;
+        return error == ENOENT ? report_missing(r, place) : error;
     assert(place->position >= s->position);
     if (place->length > BATCH_PAYLOAD_MAX)
         return EBADMSG;

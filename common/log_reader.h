@@ -34,8 +34,9 @@ struct log_reader *log_reader_create(const char *data_dir);
 void log_reader_destroy(struct log_reader **reader);
 
 /*
- * Appends the event's bytes to `out`. 0; EBADMSG when they fail their CRC
- * (reported once with file and offset); or errno.
+ * Appends the event's bytes to `out`. 0; EBADMSG when they fail their CRC,
+ * ENODATA when no segment holds them (both reported once, with the place);
+ * or errno, never ENOENT.
  */
 int log_reader_event(struct log_reader *reader, const struct event_place *place, struct buffer *out)
     __attribute__((warn_unused_result));
