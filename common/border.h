@@ -22,7 +22,7 @@
 #define BORDER_VERSION 1
 #define WORKER_MAX 64
 #define SUBMISSION_RING_BYTES (8u << 20)
-#define COMPLETION_RING_BYTES (1u << 20)
+#define COMPLETION_RING_BYTES (4u << 20) /* twice the answer to the largest batch, and more */
 
 /*
  * The arbiter's life, as everybody sees it:

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define HTTP_BATCH_MAX_MAX 10000
+
 struct settings {
     char *db_url;      /* as given */
     char *data_dir;    /* the <dir> of log://<dir>, without a trailing slash */
@@ -25,7 +27,7 @@ struct settings {
     uint64_t max_inflight;
     uint64_t write_queue_depth;
     uint64_t write_batch_max;
-    uint64_t http_batch_max;
+    uint64_t http_batch_max; /* up to HTTP_BATCH_MAX_MAX */
     uint64_t log_snapshot_every; /* events; 0: no snapshots */
     uint64_t log_idem_hot_cap;   /* keys */
     uint64_t log_segment_max;    /* bytes */
