@@ -19,6 +19,8 @@
 #define PIECE_BYTES 65536 /* a piece ends with the event that passes it */
 #define PIECE_EVENTS 256
 #define KEEPALIVE_NS (10 * 1000000000ull)
+#define STALL_MAX_NS (5 * 1000000000ull) /* what a peer may take over a piece while the worker waits to leave */
+#define COMMENT ":\n\n"
 
 /*
  * The states of a stream: writing (a piece is on its way), ready (may be sent
@@ -32,7 +34,7 @@ struct event_stream {
     struct http_stream *http;
     struct bytes book;
     uint64_t cursor; /* last seq sent */
-    uint64_t last_sent_ns;
+    uint64_t last_sent_ns; /* 0: nothing yet */
     enum stream_state state;
     struct event_stream *prev, *next;
 };
@@ -299,7 +301,14 @@ static void on_ready(void *context)
     if (stream->state != STREAM_WRITING)
         return;
     stream->state = STREAM_READY;
+    if (stream->owner->worker->draining) {
+        end_stream(stream);
+        return;
+    }
     feed(stream);
+    /* The response's head leaves with the first piece only: a reader whom nothing awaits must see it all the same. */
+    if (stream->state == STREAM_READY && stream->last_sent_ns == 0)
+        send_piece(stream, BYTES_LITERAL(COMMENT));
 }
 
 bool event_streams_feed(struct event_streams *s)
@@ -324,7 +333,9 @@ void event_streams_tick(struct event_streams *s)
     DL_FOREACH_SAFE(s->streams, stream, next)
     {
         if (stream->state == STREAM_READY && now - stream->last_sent_ns >= KEEPALIVE_NS)
-            send_piece(stream, BYTES_LITERAL(":\n\n"));
+            send_piece(stream, BYTES_LITERAL(COMMENT));
+        else if (stream->state == STREAM_WRITING && s->worker->draining && now - stream->last_sent_ns >= STALL_MAX_NS)
+            http_stream_abort(stream->http);
     }
 }
 
@@ -392,7 +403,6 @@ void handle_get_events(struct exchange *e)
         .exchange = e,
         .book = e->match.book,
         .cursor = cursor,
-        .last_sent_ns = clock_monotonic_ns(),
         .state = e->method == METHOD_HEAD ? STREAM_ENDED : STREAM_WRITING,
     };
     DL_APPEND(s->streams, stream);

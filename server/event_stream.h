@@ -22,7 +22,10 @@ void handle_get_events(struct exchange *exchange);
 
 /* When the ledger has grown, streams that are ready and behind are sent more. True: something may have been written. */
 bool event_streams_feed(struct event_streams *streams);
-/* Comments on idle streams, so that dead peers are noticed. Called about once a second. */
+/*
+ * Comments on idle streams, so that dead peers are noticed; once the worker is
+ * leaving, breaks those whose peer takes nothing. Called about once a second.
+ */
 void event_streams_tick(struct event_streams *streams);
 /* Ends those that are not in the middle of a write: the worker leaves. True when it ended any. */
 bool event_streams_end(struct event_streams *streams);

@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
 
 #include <h2o.h>
 #include <h2o/http1.h>
@@ -171,7 +173,17 @@ struct bytes http_method(const struct http_request *request)
 
 struct bytes http_target(const struct http_request *request)
 {
-    return bytes_of(request->req->input.path.base, request->req->input.path.len);
+    struct bytes target = bytes_of(request->req->input.path.base, request->req->input.path.len);
+    /* RFC 9112, 3.2.2: a server takes the absolute form too. */
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t length = strlen(schemes[i]);
+        if (target.len < length || strncasecmp((const char *)target.base, schemes[i], length) != 0)
+            continue;
+        const uint8_t *path = memchr(target.base + length, '/', target.len - length);
+        return path ? bytes_of(path, target.len - (size_t)(path - target.base)) : BYTES_LITERAL("/");
+    }
+    return target;
 }
 
 struct bytes http_body(const struct http_request *request)
@@ -303,6 +315,9 @@ struct http_stream *http_stream_begin(struct http_request *request, const char *
         .context = context,
     };
     set_head(request->req, 200, content_type, headers, header_count);
+    /* HTTP/1.0 knows no chunks: there the end of the connection is the end of the stream. */
+    if (request->req->version < 0x101)
+        request->req->http1_is_persistent = 0;
     h2o_start_response(request->req, &stream->super);
     if (is_head(request->req))
         h2o_send(request->req, NULL, 0, H2O_SEND_STATE_FINAL);
@@ -325,6 +340,14 @@ void http_stream_send(struct http_stream *stream, struct bytes bytes)
 void http_stream_end(struct http_stream *stream)
 {
     h2o_send(stream->req, NULL, 0, H2O_SEND_STATE_FINAL);
+}
+
+void http_stream_abort(struct http_stream *stream)
+{
+    h2o_socket_t *socket = stream->req->conn->callbacks->get_socket(stream->req->conn);
+    /* The write that is under way fails, and h2o cleans up as after any client that has gone. */
+    if (socket)
+        shutdown(h2o_socket_get_fd(socket), SHUT_RDWR);
 }
 
 /* --- connections --- */

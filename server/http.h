@@ -52,7 +52,7 @@ void http_drain(struct http_server *server);
 /* --- a request --- */
 
 struct bytes http_method(const struct http_request *request);
-struct bytes http_target(const struct http_request *request); /* path and query as sent */
+struct bytes http_target(const struct http_request *request); /* path and query as sent, without scheme and host */
 struct bytes http_body(const struct http_request *request);
 /* base NULL when there is none; the first when there are several. `name` is in lower case. */
 struct bytes http_header(const struct http_request *request, const char *name);
@@ -73,7 +73,8 @@ void http_respond(struct http_request *request, int status, const char *content_
                   size_t header_count, struct bytes body);
 
 /*
- * Begins an answer without a known end. Its head is sent at once. `ready` is
+ * Begins an answer without a known end. Its head leaves with the first piece
+ * that is sent; h2o holds it back so long. `ready` is
  * called when everything handed over so far was written; only then may more be
  * sent. Ends with http_stream_end, or when the client goes away (closed).
  */
@@ -83,5 +84,7 @@ struct http_stream *http_stream_begin(struct http_request *request, const char *
 /* Not empty. The bytes are copied. */
 void http_stream_send(struct http_stream *stream, struct bytes bytes);
 void http_stream_end(struct http_stream *stream);
+/* Breaks the connection, though the client has not taken what was sent. Its closed callback is called later. */
+void http_stream_abort(struct http_stream *stream);
 
 #endif

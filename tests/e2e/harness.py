@@ -282,12 +282,22 @@ class Ledger:
         return answer.json
 
     def post_batch(self, bodies):
-        answer = self.insist("POST", "/v1/transactions/batch", bodies)
-        assert answer.status == 200, answer.text
-        for body, slot in zip(bodies, answer.json):
+        """Posts until no slot is shed, and remembers the acknowledged ones."""
+        slots, todo = [None] * len(bodies), list(range(len(bodies)))
+
+        def attempt():
+            answer = self.insist("POST", "/v1/transactions/batch", [bodies[i] for i in todo])
+            assert answer.status == 200, answer.text
+            for i, slot in zip(todo, answer.json):
+                slots[i] = slot
+            todo[:] = [i for i in todo if slots[i].get("error") == "overloaded"]
+            return not todo
+
+        wait_until(attempt, "every slot of a batch to be answered")
+        for body, slot in zip(bodies, slots):
             if "tx_id" in slot:
                 self.acknowledge(body["book"], body["idempotency_key"], slot)
-        return answer.json
+        return slots
 
     def register(self, asset="USD", precision=2):
         body = {"id": asset, "class": "fiat", "precision": precision, "name": asset}

@@ -178,3 +178,22 @@ def test_large_batches_of_refused_drafts_are_answered_slot_by_slot(shop):
     drafts = [sale("shop", f"k{n}", 0) if n % 2 else sale("shop", f"k{n}") for n in range(500)]
     slots = shop.post_batch(drafts)
     assert [("tx_id" in s) for s in slots] == [n % 2 == 0 for n in range(500)]
+
+
+def test_the_largest_batch_that_can_be_set_is_answered(make_ledger):
+    ledger = make_ledger(http_batch_max=10_000, write_queue_depth=10_000, workers=1)
+    ledger.register("U")
+    ledger.open("s", "a", "U")
+    ledger.open("s", "b", "U")
+    worker = ledger.worker_pids()
+    drafts = [draft("s", str(n), debit("a", 1, "U"), credit("b", 1, "U")) for n in range(10_000)]
+    raw = json.dumps(drafts, separators=(",", ":")).encode()
+    answer = ledger.request("POST", "/v1/transactions/batch", raw=raw)
+    assert [slot.get("seq") for slot in answer.json] == list(range(3, 10_003))
+    assert ledger.worker_pids() == worker
+
+
+def test_a_target_in_absolute_form_is_routed_by_its_path(shop):
+    with socket.create_connection(("127.0.0.1", shop.port), timeout=20) as raw:
+        raw.sendall(b"GET http://ledger.example/v1/books/shop/trial-balance HTTP/1.1\r\nHost: ledger.example\r\n\r\n")
+        assert raw.recv(4096).startswith(b"HTTP/1.1 200")

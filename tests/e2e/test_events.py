@@ -1,4 +1,5 @@
 """The event stream: everything once, in order, however often its readers come and go."""
+import socket
 import threading
 import time
 
@@ -68,6 +69,13 @@ def test_an_event_is_sent_as_soon_as_it_is_durable(ledger):
             assert time.monotonic() - begin < 0.9  # far below any polling or tick
 
 
+def test_the_head_of_a_stream_with_nothing_to_tell_comes_at_once(ledger):
+    begin = time.monotonic()
+    with ledger.stream("later") as stream:
+        assert stream.status == 200
+    assert time.monotonic() - begin < 5  # far below the time between two comments
+
+
 def test_a_book_nobody_has_used_is_a_stream_that_waits(ledger):
     with ledger.stream("later") as stream:
         assert stream.status == 200
@@ -82,7 +90,7 @@ def test_an_idle_stream_gets_a_comment_within_15_seconds(ledger):
     ledger.register()
     with ledger.stream("idle") as stream:
         assert stream.next(wait_s=15) is None
-        assert stream.comments >= 1
+        assert stream.comments >= 2  # the one that brings the response's head, and one after
 
 
 def test_line_breaks_in_metadata_do_not_break_the_framing(ledger):
@@ -130,6 +138,25 @@ def test_streams_end_when_the_server_stops_and_resume_after(ledger):
     ledger.post(sale("shop", "k2"))
     with ledger.stream("shop", "", 3) as again:
         assert again.next()["seq"] == 4
+
+
+def test_a_reader_that_never_reads_does_not_hold_up_a_stop(ledger):
+    ledger.set_up("shop")
+    for n in range(60):
+        ledger.post_batch([sale("shop", f"k{n}-{i}", metadata="x" * 2000) for i in range(100)])
+    with ledger.stream("shop"):
+        assert ledger.stop() < 20
+
+
+def test_an_http_1_0_stream_ends_with_its_connection(ledger):
+    ledger.set_up("shop")
+    with socket.create_connection(("127.0.0.1", ledger.port), timeout=20) as raw:
+        raw.sendall(b"GET /v1/books/shop/events HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        head = raw.makefile("rb").readline() + raw.recv(4096)
+        assert head.startswith(b"HTTP/1.1 200")
+        ledger.stop()
+        while raw.recv(65536):
+            pass  # ends: nothing waits for a next request that cannot be told from the stream
 
 
 def test_open_streams_are_counted_and_released(make_ledger):
