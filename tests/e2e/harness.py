@@ -157,7 +157,7 @@ class Ledger:
                 with open(f"/proc/{name}/stat") as f:
                     parent = int(f.read().rsplit(")", 1)[1].split()[1])
                 with open(f"/proc/{name}/cmdline") as f:
-                    title = f.read().replace("\0", " ").strip()
+                    title = f.read().split("\0")[0].strip()
             except (OSError, IndexError):
                 continue
             if parent == self.pid:

@@ -45,7 +45,7 @@ def test_processes_say_who_they_are(make_ledger):
     titles = sorted(title for _, title in ledger.children())
     assert titles == [f"talead: arbiter {ledger.dir}"] + [f"talead: worker {n} {ledger.dir}" for n in range(3)]
     with open(f"/proc/{ledger.pid}/cmdline") as f:
-        assert f.read().replace("\0", " ").strip() == f"talead: master {ledger.dir}"
+        assert f.read().split("\0")[0] == f"talead: master {ledger.dir}"
 
 
 def test_concurrent_posts_of_one_key_commit_once(make_ledger):
