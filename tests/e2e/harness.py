@@ -95,6 +95,7 @@ class Ledger:
         self.token = api_token
         self.config = config
         self.process = None
+        self.under = []  # a command that runs talead, as strace does
         self.local = threading.local()
         self.acknowledged = {}  # (book, key) -> (tx_id, seq, at)
         self.check_at_end = True
@@ -118,7 +119,7 @@ class Ledger:
     # --- the process ---
 
     def spawn(self):
-        command = [TALEAD, "serve"] + (["--config", self.config] if self.config else [])
+        command = self.under + [TALEAD, "serve"] + (["--config", self.config] if self.config else [])
         with open(os.path.join(self.home, "stderr"), "ab") as log:
             self.process = subprocess.Popen(command, cwd=self.home, env=self.env, stderr=log, stdout=log)
         return self.process

@@ -1,0 +1,44 @@
+"""A disk that refuses: nothing of that batch is acknowledged, and the same key leads to the one true answer."""
+import subprocess
+
+import pytest
+
+from harness import sale
+
+STRACE = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "signal=none"]
+
+
+def may_trace():
+    try:
+        return subprocess.run([*STRACE[:-4], "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              timeout=20).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+@pytest.mark.skipif(not may_trace(), reason="strace may not trace here")
+@pytest.mark.parametrize("call", ["fdatasync", "pwritev"])
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+def test_a_commit_that_fails_acknowledges_nothing(make_ledger, call, error):
+    ledger = make_ledger(workers=1)
+    ledger.set_up("shop")
+    ledger.stop()
+    # Counted in each process by itself: the arbiter fails in the middle of the posts below, and so does its successor.
+    ledger.under = STRACE + ["-e", f"trace={call}", "-e", f"inject={call}:error={error}:when=6"]
+    ledger.start()
+    statuses = []
+    for n in range(12):
+        body = sale("shop", f"k{n}")
+        answer = ledger.request("POST", "/v1/transactions", body)
+        statuses.append(answer.status)
+        if answer.status == 200:
+            ledger.acknowledge("shop", f"k{n}", answer.json)
+        else:
+            assert answer.status == 503 and answer.headers["retry-after"] == "1", answer.text
+            ledger.post(body)
+    assert 503 in statuses, "the fault was met"
+    assert "nothing of this group is acknowledged" in ledger.stderr_text()
+    ledger.stop()
+    ledger.under = []
+    ledger.start()
+    ledger.check_invariants(["shop"])
