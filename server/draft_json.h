@@ -14,19 +14,15 @@
  * reported with the field's own name.
  */
 #include "common/draft.h"
-
-#define JSON_DEPTH_MAX 127
-
-/* Why a body is refused: the `field` and `reason` of an invalid_draft answer. */
-struct body_error {
-    const char *field; /* "body", "class", "kind" */
-    char reason[256];  /* names the place: "postings[1].amount.minor: expected an integer, at byte 120"; valid UTF-8 */
-};
+#include "server/body_error.h"
 
 /* Each returns 0 or EINVAL with *error filled. */
 int draft_json_read(struct bytes body, struct arena *arena, struct draft *out, struct body_error *error)
     __attribute__((warn_unused_result));
-/* An array of drafts. More than `max` (TALEA_HTTP_BATCH_MAX) is refused with the contract's words, after the whole body proved to be JSON. */
+/*
+ * An array of drafts. More than `max` (TALEA_HTTP_BATCH_MAX) is refused with
+ * the contract's words, after the whole body proved to be JSON.
+ */
 int draft_json_read_batch(struct bytes body, uint32_t max, struct arena *arena, struct draft **out, uint32_t *count,
                           struct body_error *error) __attribute__((warn_unused_result));
 int asset_json_read(struct bytes body, struct arena *arena, struct asset_definition *out, struct body_error *error)

@@ -19,7 +19,8 @@
 #include <unistr.h>
 #include <yajl/yajl_parse.h>
 
-#include "common/buffer.h"
+#include "common/exit_status.h"
+#include "common/report.h"
 
 #define FRAMES_MAX 8 /* the deepest shape there is: list, draft, list, posting, amount */
 #define PLACE_MAX 128
@@ -43,6 +44,7 @@ struct reader {
     struct body_error *error;
     struct body_error late;
     bool refused;
+    bool begun; /* the root's value */
     bool finishing;      /* the body is read; yajl has been told that it ended */
     unsigned depth;      /* of containers, passed over or not */
     unsigned pass_depth; /* depth outside of the container that is passed over */
@@ -305,6 +307,7 @@ static int on_string(void *context, const unsigned char *text, size_t length)
 static int push(struct reader *r, const struct json_object *object, const struct json_field *field, uint8_t *target)
 {
     assert(r->frame_count < FRAMES_MAX);
+    r->begun = true;
     r->frames[r->frame_count++] = (struct frame){.object = object, .field = field, .target = target};
     return 1;
 }
@@ -395,6 +398,7 @@ static bool leave(struct reader *r)
         r->passing = false;
         if (r->slice)
             *r->slice = bytes_of(r->body.base + r->slice_begin, offset_of_now(r) - r->slice_begin);
+        r->slice = NULL;
     }
     return true;
 }
@@ -507,8 +511,9 @@ static int refuse_syntax(struct reader *r)
 {
     const char *words = (const char *)yajl_get_error(r->yajl, 0, NULL, 0);
     size_t length = strcspn(words, "\n");
-    refuse(r, "not JSON: %.*s", length < 100 ? (int)length : 100, words);
-    return EINVAL;
+    char why[128];
+    snprintf(why, sizeof why, "not JSON: %.*s", length < 100 ? (int)length : 100, words);
+    return refuse_text(r->error, why, offset_of_now(r));
 }
 
 static int parse(struct reader *r)
@@ -522,16 +527,41 @@ static int parse(struct reader *r)
         return EINVAL;
     if (status != yajl_status_ok)
         return refuse_syntax(r);
-    if (r->depth > 0 || r->frame_count > 0)
-        return refuse_syntax(r);
+    if (!r->begun) { /* a bare number: yajl speaks of it only once the body is at its end */
+        refuse(r, "expected %s", r->root->expected);
+        return EINVAL;
+    }
+    assert(r->depth == 0 && r->frame_count == 0);
     return 0;
+}
+
+static int check_text(struct bytes body, struct body_error *error)
+{
+    if (body.len == 0)
+        return refuse_text(error, "the body is empty", 0);
+    int failed = check_utf8(body, error);
+    if (!failed)
+        failed = check_white_space(body, error);
+    return failed ? failed : check_surrogates(body, error);
 }
 
 int json_shape_read(struct bytes body, const struct json_field *root, struct arena *arena, void *target,
                     struct body_error *error)
 {
     yajl_alloc_funcs memory = {yajl_allocate, yajl_reallocate, yajl_release, arena};
-    struct reader r;
-    int failed = check_utf8(body, error);
+    struct reader r = {.body = body, .arena = arena, .root = root, .target = target, .error = error};
+    int failed = check_text(body, error);
+    if (failed)
+        return failed;
+    r.yajl = yajl_alloc(&callbacks, &memory, &r);
+    if (!r.yajl)
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
+    yajl_config(r.yajl, yajl_dont_validate_strings, 1); /* check_text has */
+    failed = parse(&r);
+    yajl_free(r.yajl);
+    if (!failed && r.late.field) {
+        *error = r.late;
+        failed = EINVAL;
+    }
     return failed;
 }
