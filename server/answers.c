@@ -6,6 +6,7 @@
 
 #include "common/account_key.h"
 #include "common/rfc3339.h"
+#include "server/ledger_json.h"
 
 static void open_error(struct json_text *j, const char *word)
 {
@@ -20,31 +21,17 @@ static int close_error(struct json_text *j, int status)
     return status;
 }
 
-static void field_string(struct json_text *j, const char *key, struct bytes value)
-{
-    json_key(j, key);
-    json_string(j, value);
-}
-
 static void field_integer(struct json_text *j, const char *key, int64_t value)
 {
     json_key(j, key);
     json_integer(j, value);
 }
 
-static void field_account_key(struct json_text *j, const char *key, struct bytes book, struct bytes path)
-{
-    struct buffer text = {0};
-    account_key_append(&text, book, path);
-    field_string(j, key, buffer_bytes(&text));
-    buffer_free(&text);
-}
-
 int answer_invalid(struct json_text *j, const char *field, const char *reason)
 {
     open_error(j, "invalid_draft");
-    field_string(j, "field", bytes_of_string(field));
-    field_string(j, "reason", bytes_of_string(reason));
+    json_field(j, "field", bytes_of_string(field));
+    json_field(j, "reason", bytes_of_string(reason));
     return close_error(j, 400);
 }
 
@@ -63,14 +50,14 @@ int answer_unauthorized(struct json_text *j)
 int answer_forbidden(struct json_text *j, struct bytes book)
 {
     open_error(j, "forbidden");
-    field_string(j, "book", book);
+    json_field(j, "book", book);
     return close_error(j, 403);
 }
 
 int answer_unknown_account(struct json_text *j, struct bytes book, struct bytes path)
 {
     open_error(j, "unknown_account");
-    field_account_key(j, "account", book, path);
+    json_account_key(j, "account", book, path);
     return close_error(j, 404);
 }
 
@@ -82,7 +69,7 @@ static void field_what(struct json_text *j, const char *kind, struct bytes name)
         buffer_append_string(&text, " ");
         buffer_append(&text, name.base, name.len);
     }
-    field_string(j, "what", buffer_bytes(&text));
+    json_field(j, "what", buffer_bytes(&text));
     buffer_free(&text);
 }
 
@@ -114,7 +101,7 @@ int answer_overloaded(struct json_text *j, int status)
 int answer_internal(struct json_text *j, const char *message)
 {
     open_error(j, "internal");
-    field_string(j, "message", bytes_of_string(message));
+    json_field(j, "message", bytes_of_string(message));
     return close_error(j, 500);
 }
 
@@ -140,7 +127,7 @@ static int refused_form(struct json_text *j, const struct verdict *verdict)
 static int unbalanced(struct json_text *j, const struct verdict *verdict, struct bytes asset)
 {
     open_error(j, "unbalanced");
-    field_string(j, "asset", asset);
+    json_field(j, "asset", asset);
     field_integer(j, "debit", verdict->a);
     field_integer(j, "credit", verdict->b);
     return close_error(j, 400);
@@ -150,9 +137,9 @@ static int asset_mismatch(struct json_text *j, struct bytes book, const struct p
                           struct bytes account_asset)
 {
     open_error(j, "asset_mismatch");
-    field_account_key(j, "account", book, posting->account);
-    field_string(j, "account_asset", account_asset);
-    field_string(j, "asset", posting->asset);
+    json_account_key(j, "account", book, posting->account);
+    json_field(j, "account_asset", account_asset);
+    json_field(j, "asset", posting->asset);
     return close_error(j, 400);
 }
 
@@ -160,7 +147,7 @@ static int constraint(struct json_text *j, struct bytes book, const struct posti
                       const struct verdict *verdict)
 {
     open_error(j, "constraint_violation");
-    field_account_key(j, "account", book, posting->account);
+    json_account_key(j, "account", book, posting->account);
     field_integer(j, "min_balance", verdict->a);
     field_integer(j, "would_be", verdict->b);
     return close_error(j, 409);
@@ -236,7 +223,7 @@ int answer_account(struct json_text *j, const struct verdict *verdict, const str
         return refused_form(j, verdict);
     case VERDICT_UNKNOWN_ASSET:
         open_error(j, "unknown_asset");
-        field_string(j, "asset", account->asset);
+        json_field(j, "asset", account->asset);
         return close_error(j, 404);
     case VERDICT_ALREADY_EXISTS:
         account_key_append(&key, account->book, account->path);

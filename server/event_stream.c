@@ -13,6 +13,7 @@
 #include "common/report.h"
 #include "common/rfc3339.h"
 #include "server/answers.h"
+#include "server/ledger_json.h"
 #include "server/query.h"
 #include "server/worker.h"
 
@@ -61,18 +62,12 @@ struct event_streams *event_streams_create(struct worker *worker)
 
 /* --- events as JSON --- */
 
-static void write_field(struct json_text *j, const char *key, struct bytes value)
-{
-    json_key(j, key);
-    json_string(j, value);
-}
-
 static void write_account_id(struct json_text *j, const char *key, struct bytes book, struct bytes path)
 {
     json_key(j, key);
     json_open_object(j);
-    write_field(j, "book", book);
-    write_field(j, "path", path);
+    json_field(j, "book", book);
+    json_field(j, "path", path);
     json_close_object(j);
 }
 
@@ -85,8 +80,8 @@ static int write_account_opened(struct json_text *j, const struct event *event)
     json_key(j, "def");
     json_open_object(j);
     write_account_id(j, "id", event->book, account.path);
-    write_field(j, "asset", account.asset);
-    write_field(j, "kind", bytes_of_string(account_kind_word(account.kind)));
+    json_field(j, "asset", account.asset);
+    json_field(j, "kind", bytes_of_string(account_kind_word(account.kind)));
     json_close_object(j);
     json_key(j, "cfg");
     json_open_object(j);
@@ -109,7 +104,7 @@ static int write_asset_registered(struct json_text *j, const struct event *event
     struct asset_definition asset;
     if (asset_definition_unpack(event->body, &asset) != 0)
         return EBADMSG;
-    write_field(j, "id", asset.id);
+    json_field(j, "id", asset.id);
     json_key(j, "class");
     if (asset.class == ASSET_CLASS_FIAT) {
         json_cstring(j, "fiat");
@@ -117,7 +112,7 @@ static int write_asset_registered(struct json_text *j, const struct event *event
         json_open_object(j);
         json_key(j, "crypto");
         json_open_object(j);
-        write_field(j, "network", asset.network);
+        json_field(j, "network", asset.network);
         json_key(j, "native_id");
         if (asset.has_native_id)
             json_string(j, asset.native_id);
@@ -128,7 +123,7 @@ static int write_asset_registered(struct json_text *j, const struct event *event
     }
     json_key(j, "precision");
     json_integer(j, asset.precision);
-    write_field(j, "name", asset.name);
+    json_field(j, "name", asset.name);
     return 0;
 }
 
@@ -136,13 +131,8 @@ static void write_posting(struct json_text *j, struct bytes book, const struct p
 {
     json_open_object(j);
     write_account_id(j, "account", book, posting->account);
-    json_key(j, "amount");
-    json_open_object(j);
-    json_key(j, "minor");
-    json_integer(j, posting->minor);
-    write_field(j, "asset", posting->asset);
-    json_close_object(j);
-    write_field(j, "direction", bytes_of_string(direction_word(posting->direction)));
+    json_amount(j, posting->minor, posting->asset);
+    json_field(j, "direction", bytes_of_string(direction_word(posting->direction)));
     json_close_object(j);
 }
 
@@ -153,31 +143,19 @@ static int write_transaction_posted(struct json_text *j, const struct event *eve
     if (draft_unpack_body(event->body, arena, &draft) != 0)
         return EBADMSG;
     uuid_format(event->tx_id, id);
-    write_field(j, "id", bytes_of(id, UUID_TEXT_LEN));
-    write_field(j, "book", event->book);
+    json_field(j, "id", bytes_of(id, UUID_TEXT_LEN));
+    json_field(j, "book", event->book);
     json_key(j, "postings");
     json_open_array(j);
     for (uint32_t i = 0; i < draft.posting_count; i++)
         write_posting(j, event->book, &draft.postings[i]);
     json_close_array(j);
-    write_field(j, "idempotency_key", draft.idempotency_key);
-    json_key(j, "external_refs");
-    json_open_array(j);
-    for (uint32_t i = 0; i < draft.external_ref_count; i++) {
-        json_open_object(j);
-        write_field(j, "kind", draft.external_refs[i].kind);
-        write_field(j, "value", draft.external_refs[i].value);
-        json_close_object(j);
-    }
-    json_close_array(j);
-    json_key(j, "metadata");
-    if (draft.metadata.base)
-        json_verbatim(j, draft.metadata);
-    else
-        json_null(j);
+    json_field(j, "idempotency_key", draft.idempotency_key);
+    json_external_refs(j, &draft);
+    json_metadata(j, &draft);
     struct timestamp when = draft.has_occurred_at ? draft.occurred_at : timestamp_of_us(event->at_us);
     int n = rfc3339_format(when, occurred);
-    write_field(j, "occurred_at", bytes_of(occurred, (size_t)n));
+    json_field(j, "occurred_at", bytes_of(occurred, (size_t)n));
     return 0;
 }
 
@@ -185,7 +163,7 @@ static int write_payload(struct json_text *j, const struct event *event, struct 
 {
     json_key(j, "payload");
     json_open_object(j);
-    write_field(j, "kind", bytes_of_string(event_kind_word(event->kind)));
+    json_field(j, "kind", bytes_of_string(event_kind_word(event->kind)));
     int error = 0;
     switch (event->kind) {
     case EVENT_ACCOUNT_OPENED:
@@ -214,8 +192,8 @@ static int write_event(struct event_streams *s, const struct event *event)
     json_open_object(j);
     json_key(j, "seq");
     json_unsigned(j, event->seq);
-    write_field(j, "at", bytes_of(at, (size_t)n));
-    write_field(j, "kind", bytes_of_string(event_kind_word(event->kind)));
+    json_field(j, "at", bytes_of(at, (size_t)n));
+    json_field(j, "kind", bytes_of_string(event_kind_word(event->kind)));
     int error = write_payload(j, event, s->arena);
     json_close_object(j);
     buffer_append_string(&s->piece, "\n\n");
@@ -223,20 +201,6 @@ static int write_event(struct event_streams *s, const struct event *event)
 }
 
 /* --- feeding --- */
-
-static int read_event(struct worker *w, uint32_t book_no, uint64_t seq, struct event *event)
-{
-    struct event_place place;
-    int64_t at_us;
-    size_t length;
-    buffer_clear(&w->scratch);
-    int error = index_event(w->index, book_no, seq, &at_us, &place);
-    if (error == 0)
-        error = log_reader_event(w->log, &place, &w->scratch);
-    if (error == 0)
-        error = event_unpack(buffer_bytes(&w->scratch), event, &length);
-    return error;
-}
 
 /* Fills the piece with what comes behind the cursor, and moves the cursor over it. */
 static int collect(struct event_stream *stream)
@@ -248,7 +212,7 @@ static int collect(struct event_stream *stream)
         return error == ENOENT ? 0 : error;
     for (int i = 0; i < PIECE_EVENTS && stream->cursor < book.last_seq && s->piece.len < PIECE_BYTES; i++) {
         struct event event;
-        error = read_event(s->worker, book.book_no, stream->cursor + 1, &event);
+        error = worker_read_event(s->worker, book.book_no, stream->cursor + 1, &event);
         if (error == 0)
             error = write_event(s, &event);
         if (error)
@@ -281,7 +245,7 @@ static void feed(struct event_stream *stream)
     struct event_streams *s = stream->owner;
     struct worker *w = s->worker;
     buffer_clear(&s->piece);
-    int error = index_reader_begin(w->index, atomic_load(&w->border->index_generation));
+    int error = worker_begin_reading(w);
     if (error == 0) {
         error = collect(stream);
         index_reader_end(w->index);
@@ -367,7 +331,7 @@ static void on_closed(void *context)
 /* Where to begin: behind Last-Event-ID, else behind `from`, else at the beginning. False: answered. */
 static bool read_cursor(struct exchange *e, uint64_t *cursor)
 {
-    const char *reason = "Last-Event-ID is not a whole number";
+    const char *reason;
     int error = query_sequence(e->match.query, "from", http_arena(e->http), cursor, &reason);
     struct bytes last = http_header(e->http, "last-event-id");
     if (error == 0 && last.base) {
@@ -387,16 +351,8 @@ void handle_get_events(struct exchange *e)
     };
     struct event_streams *s = e->worker->event_streams;
     uint64_t cursor;
-    if (!read_cursor(e, &cursor))
+    if (!read_cursor(e, &cursor) || !exchange_check_names(e))
         return;
-    if (e->match.book.len == 0) {
-        exchange_answer(e, answer_invalid(exchange_json(e), "book", "must not be empty"));
-        return;
-    }
-    if (!scope_may_read(e->scope, e->match.book)) {
-        exchange_answer(e, answer_forbidden(exchange_json(e), e->match.book));
-        return;
-    }
     struct event_stream *stream = arena_alloc(http_arena(e->http), sizeof *stream);
     *stream = (struct event_stream){
         .owner = s,

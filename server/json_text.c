@@ -37,15 +37,6 @@ struct json_text *json_text_create(struct buffer *out)
     return j;
 }
 
-void json_text_destroy(struct json_text **j)
-{
-    if (!*j)
-        return;
-    yajl_gen_free((*j)->gen);
-    free(*j);
-    *j = NULL;
-}
-
 void json_text_restart(struct json_text *j, struct buffer *out)
 {
     j->out = out;
@@ -93,6 +84,12 @@ void json_cstring(struct json_text *j, const char *s)
     json_string(j, bytes_of_string(s));
 }
 
+void json_field(struct json_text *j, const char *key, struct bytes value)
+{
+    json_key(j, key);
+    json_string(j, value);
+}
+
 void json_integer(struct json_text *j, int64_t n)
 {
     expect_ok(yajl_gen_integer(j->gen, n));
@@ -103,11 +100,6 @@ void json_unsigned(struct json_text *j, u128 n)
     char text[U128_TEXT_MAX];
     int length = u128_format(n, text);
     expect_ok(yajl_gen_number(j->gen, text, (size_t)length));
-}
-
-void json_bool(struct json_text *j, int value)
-{
-    expect_ok(yajl_gen_bool(j->gen, value));
 }
 
 void json_null(struct json_text *j)

@@ -10,32 +10,17 @@
 
 #include "common/account_key.h"
 #include "common/decimal.h"
-#include "common/event.h"
+#include "common/ledger.h"
 #include "server/answers.h"
+#include "server/ledger_json.h"
 #include "server/query.h"
 #include "server/worker.h"
 
 /* --- shared pieces --- */
 
-static bool refuse_query(struct exchange *e, const char *reason)
+static void refuse_query(struct exchange *e, const char *reason)
 {
     exchange_answer(e, answer_invalid(exchange_json(e), "query", reason));
-    return false;
-}
-
-/* Names in the path must not be empty, and the token's scope must hold the book. False: answered. */
-static bool check_names(struct exchange *e, bool has_path)
-{
-    const char *empty = e->match.book.len == 0 ? "book" : has_path && e->match.path.len == 0 ? "path" : NULL;
-    if (empty) {
-        exchange_answer(e, answer_invalid(exchange_json(e), empty, "must not be empty"));
-        return false;
-    }
-    if (!scope_may_read(e->scope, e->match.book)) {
-        exchange_answer(e, answer_forbidden(exchange_json(e), e->match.book));
-        return false;
-    }
-    return true;
 }
 
 static void json_as_of(struct json_text *j, bool present, struct timestamp as_of)
@@ -50,26 +35,32 @@ static void json_as_of(struct json_text *j, bool present, struct timestamp as_of
     }
 }
 
-static void json_account_key(struct json_text *j, struct bytes book, struct bytes path)
+/* Checks the names and begins to read: the account and its book. False: answered. */
+static bool begin_with_account(struct exchange *e, struct book_row *book, struct account_row *account)
 {
-    struct buffer key = {0};
-    account_key_append(&key, book, path);
-    json_key(j, "account");
-    json_string(j, buffer_bytes(&key));
-    buffer_free(&key);
-}
-
-/* 0, ENOENT or an error of the index. */
-static int find_account(struct exchange *e, struct book_row *book, struct account_row *account)
-{
+    if (!exchange_check_names(e) || !exchange_read_index(e))
+        return false;
     int error = index_find_book(e->worker->index, e->match.book, book);
-    return error ? error : index_find_account(e->worker->index, book->book_no, e->match.path, account);
+    if (error == 0)
+        error = index_find_account(e->worker->index, book->book_no, e->match.path, account);
+    if (error == ENOENT) {
+        index_reader_end(e->worker->index);
+        exchange_answer(e, answer_unknown_account(exchange_json(e), e->match.book, e->match.path));
+    } else if (error) {
+        exchange_read_failed(e, error);
+    }
+    return error == 0;
 }
 
-static void unknown_account(struct exchange *e)
+/* Ends reading, and sends what was written, or says that it could not be read. */
+static void finish(struct exchange *e, int error)
 {
+    if (error) {
+        exchange_read_failed(e, error);
+        return;
+    }
     index_reader_end(e->worker->index);
-    exchange_answer(e, answer_unknown_account(exchange_json(e), e->match.book, e->match.path));
+    exchange_answer(e, 200);
 }
 
 /* --- balance --- */
@@ -92,14 +83,12 @@ static void write_balance(struct exchange *e, const struct account_row *account,
 {
     char text[DECIMAL_TEXT_MAX];
     struct json_text *j = exchange_json(e);
-    i128 raw = (i128)sums->debits - (i128)sums->credits;
-    int n = decimal_format(account->normal_side == NORMAL_SIDE_CREDIT ? -raw : raw, asset->precision, text);
+    i128 balance = ledger_balance((enum normal_side)account->normal_side, sums->debits, sums->credits);
+    int n = decimal_format(balance, asset->precision, text);
     json_open_object(j);
-    json_account_key(j, e->match.book, e->match.path);
-    json_key(j, "asset");
-    json_string(j, asset->id);
-    json_key(j, "balance");
-    json_string(j, bytes_of(text, (size_t)n));
+    json_account_key(j, "account", e->match.book, e->match.path);
+    json_field(j, "asset", asset->id);
+    json_field(j, "balance", bytes_of(text, (size_t)n));
     json_as_of(j, past, as_of);
     json_key(j, "updated_seq");
     json_unsigned(j, sums->updated_seq);
@@ -119,24 +108,14 @@ void handle_get_balance(struct exchange *e)
         refuse_query(e, reason);
         return;
     }
-    if (!check_names(e, true) || !exchange_read_index(e))
+    if (!begin_with_account(e, &book, &account))
         return;
-    int error = find_account(e, &book, &account);
-    if (error == ENOENT) {
-        unknown_account(e);
-        return;
-    }
-    if (error == 0)
-        error = read_balance(e, &book, &account, past, as_of, &sums);
+    int error = read_balance(e, &book, &account, past, as_of, &sums);
     if (error == 0)
         error = index_asset(e->worker->index, account.asset_no, &asset);
-    if (error) {
-        exchange_read_failed(e, error);
-        return;
-    }
-    write_balance(e, &account, &asset, past, as_of, &sums);
-    index_reader_end(e->worker->index);
-    exchange_answer(e, 200);
+    if (error == 0)
+        write_balance(e, &account, &asset, past, as_of, &sums);
+    finish(e, error);
 }
 
 /* --- history --- */
@@ -155,21 +134,11 @@ static void write_item(struct json_text *j, const struct item *item, int64_t min
     json_open_object(j);
     json_key(j, "seq");
     json_unsigned(j, item->seq);
-    json_key(j, "tx_id");
-    json_string(j, item->tx_id);
-    json_key(j, "account");
-    json_string(j, item->account_key);
-    json_key(j, "amount");
-    json_open_object(j);
-    json_key(j, "minor");
-    json_integer(j, minor);
-    json_key(j, "asset");
-    json_string(j, item->asset);
-    json_close_object(j);
-    json_key(j, "direction");
-    json_cstring(j, direction_word(direction));
-    json_key(j, "at");
-    json_string(j, item->at);
+    json_field(j, "tx_id", item->tx_id);
+    json_field(j, "account", item->account_key);
+    json_amount(j, minor, item->asset);
+    json_field(j, "direction", bytes_of_string(direction_word(direction)));
+    json_field(j, "at", item->at);
     json_close_object(j);
 }
 
@@ -239,21 +208,8 @@ void handle_get_history(struct exchange *e)
         refuse_query(e, reason);
         return;
     }
-    if (!check_names(e, true) || !exchange_read_index(e))
-        return;
-    int error = find_account(e, &book, &account);
-    if (error == ENOENT) {
-        unknown_account(e);
-        return;
-    }
-    if (error == 0)
-        error = write_history(e, &account, after_seq, limit);
-    if (error) {
-        exchange_read_failed(e, error);
-        return;
-    }
-    index_reader_end(e->worker->index);
-    exchange_answer(e, 200);
+    if (begin_with_account(e, &book, &account))
+        finish(e, write_history(e, &account, after_seq, limit));
 }
 
 /* --- trial balance --- */
@@ -283,15 +239,13 @@ static void write_trial_balance(struct exchange *e, bool past, struct timestamp 
 {
     struct json_text *j = exchange_json(e);
     json_open_object(j);
-    json_key(j, "book");
-    json_string(j, e->match.book);
+    json_field(j, "book", e->match.book);
     json_as_of(j, past, as_of);
     json_key(j, "lines");
     json_open_array(j);
     for (size_t i = 0; i < count; i++) {
         json_open_object(j);
-        json_key(j, "asset");
-        json_string(j, lines[i].asset);
+        json_field(j, "asset", lines[i].asset);
         json_key(j, "debits");
         json_unsigned(j, lines[i].debits);
         json_key(j, "credits");
@@ -313,35 +267,17 @@ void handle_get_trial_balance(struct exchange *e)
         refuse_query(e, reason);
         return;
     }
-    if (!check_names(e, false) || !exchange_read_index(e))
+    if (!exchange_check_names(e) || !exchange_read_index(e))
         return;
     int error = read_trial_balance(e, past, as_of, &lines, &count);
-    if (error) {
-        exchange_read_failed(e, error);
-        return;
+    if (error == 0) {
+        write_trial_balance(e, past, as_of, lines, count);
+        free(lines);
     }
-    write_trial_balance(e, past, as_of, lines, count);
-    index_reader_end(e->worker->index);
-    free(lines);
-    exchange_answer(e, 200);
+    finish(e, error);
 }
 
 /* --- transactions --- */
-
-static void write_external_refs(struct json_text *j, const struct draft *draft)
-{
-    json_key(j, "external_refs");
-    json_open_array(j);
-    for (uint32_t i = 0; i < draft->external_ref_count; i++) {
-        json_open_object(j);
-        json_key(j, "kind");
-        json_string(j, draft->external_refs[i].kind);
-        json_key(j, "value");
-        json_string(j, draft->external_refs[i].value);
-        json_close_object(j);
-    }
-    json_close_array(j);
-}
 
 static void write_transaction(struct exchange *e, const struct event *event, const struct draft *draft)
 {
@@ -352,14 +288,11 @@ static void write_transaction(struct exchange *e, const struct event *event, con
     int n = rfc3339_format_us(event->at_us, at);
     struct item item = {.seq = event->seq, .tx_id = bytes_of(id, UUID_TEXT_LEN), .at = bytes_of(at, (size_t)n)};
     json_open_object(j);
-    json_key(j, "tx_id");
-    json_string(j, item.tx_id);
-    json_key(j, "book");
-    json_string(j, event->book);
+    json_field(j, "tx_id", item.tx_id);
+    json_field(j, "book", event->book);
     json_key(j, "seq");
     json_unsigned(j, event->seq);
-    json_key(j, "at");
-    json_string(j, item.at);
+    json_field(j, "at", item.at);
     json_key(j, "postings");
     json_open_array(j);
     for (uint32_t i = 0; i < draft->posting_count; i++) {
@@ -371,12 +304,8 @@ static void write_transaction(struct exchange *e, const struct event *event, con
         write_item(j, &item, posting->minor, posting->direction);
     }
     json_close_array(j);
-    write_external_refs(j, draft);
-    json_key(j, "metadata");
-    if (draft->metadata.base)
-        json_verbatim(j, draft->metadata);
-    else
-        json_null(j);
+    json_external_refs(j, draft);
+    json_metadata(j, draft);
     json_close_object(j);
     buffer_free(&key);
 }
@@ -384,20 +313,11 @@ static void write_transaction(struct exchange *e, const struct event *event, con
 /* The event of a transaction; ENOENT also for one in a book outside the token's scope. */
 static int read_transaction(struct exchange *e, struct uuid id, struct event *event, struct draft *draft)
 {
-    struct worker *w = e->worker;
     uint32_t book_no;
     uint64_t seq;
-    int64_t at_us;
-    struct event_place place;
-    size_t length;
-    int error = index_transaction(w->index, id, &book_no, &seq);
+    int error = index_transaction(e->worker->index, id, &book_no, &seq);
     if (error == 0)
-        error = index_event(w->index, book_no, seq, &at_us, &place);
-    buffer_clear(&w->scratch);
-    if (error == 0)
-        error = log_reader_event(w->log, &place, &w->scratch);
-    if (error == 0)
-        error = event_unpack(buffer_bytes(&w->scratch), event, &length);
+        error = worker_read_event(e->worker, book_no, seq, event);
     if (error == 0 && !scope_may_read(e->scope, event->book))
         error = ENOENT;
     if (error == 0)
@@ -422,13 +342,9 @@ void handle_get_transaction(struct exchange *e)
         exchange_answer(e, answer_not_found(exchange_json(e), "transaction", e->match.tx_id));
         return;
     }
-    if (error) {
-        exchange_read_failed(e, error);
-        return;
-    }
-    write_transaction(e, &event, &draft);
-    index_reader_end(e->worker->index);
-    exchange_answer(e, 200);
+    if (error == 0)
+        write_transaction(e, &event, &draft);
+    finish(e, error);
 }
 
 /* --- health --- */

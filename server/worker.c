@@ -22,6 +22,27 @@
 static volatile sig_atomic_t told_to_leave;
 static struct bell *own_bell;
 
+/* --- reading --- */
+
+int worker_begin_reading(struct worker *w)
+{
+    return index_reader_begin(w->index, atomic_load(&w->border->index_generation));
+}
+
+int worker_read_event(struct worker *w, uint32_t book_no, uint64_t seq, struct event *event)
+{
+    struct event_place place;
+    int64_t at_us;
+    size_t length;
+    buffer_clear(&w->scratch);
+    int error = index_event(w->index, book_no, seq, &at_us, &place);
+    if (error == 0)
+        error = log_reader_event(w->log, &place, &w->scratch);
+    if (error == 0)
+        error = event_unpack(buffer_bytes(&w->scratch), event, &length);
+    return error;
+}
+
 /* --- answers --- */
 
 struct json_text *exchange_json(struct exchange *e)
@@ -59,10 +80,25 @@ void exchange_answer_text(struct exchange *e, const char *content_type, const st
     http_respond(e->http, 200, content_type, headers, header_count, body);
 }
 
+bool exchange_check_names(struct exchange *e)
+{
+    const struct route_match *match = &e->match;
+    const char *empty = match->book.len == 0 ? "book" : match->path.base && match->path.len == 0 ? "path" : NULL;
+    if (empty) {
+        exchange_answer(e, answer_invalid(exchange_json(e), empty, "must not be empty"));
+        return false;
+    }
+    if (!scope_may_read(e->scope, match->book)) {
+        exchange_answer(e, answer_forbidden(exchange_json(e), match->book));
+        return false;
+    }
+    return true;
+}
+
 bool exchange_read_index(struct exchange *e)
 {
     struct worker *w = e->worker;
-    int error = index_reader_begin(w->index, atomic_load(&w->border->index_generation));
+    int error = worker_begin_reading(w);
     if (error == 0)
         return true;
     report(REPORT_ERROR, "cannot read the index: %s", strerror(error));
@@ -79,12 +115,12 @@ void exchange_read_failed(struct exchange *e, int error)
 
 /* --- admission --- */
 
-/* Each worker counts its own; the sum is what the setting bounds. */
-static uint64_t requests_in_flight(const struct border *border)
+/* Each worker counts its own; the sum is what the setting bounds. A cache line each, so only of those there are. */
+static uint64_t requests_in_flight(const struct worker *w)
 {
     uint64_t sum = 0;
-    for (uint32_t n = 0; n < WORKER_MAX; n++)
-        sum += atomic_load_explicit(&border->worker[n].in_flight, memory_order_relaxed);
+    for (uint64_t n = 0; n < w->settings->workers; n++)
+        sum += atomic_load_explicit(&w->border->worker[n].in_flight, memory_order_relaxed);
     return sum;
 }
 
@@ -142,7 +178,7 @@ static void on_request(void *context, struct http_request *http, bool on_metrics
         exchange_answer(e, answer_not_found(exchange_json(e), "path", bytes_of(NULL, 0)));
         return;
     }
-    if (!on_metrics_listener && requests_in_flight(w->border) >= w->settings->max_inflight) {
+    if (!on_metrics_listener && requests_in_flight(w) >= w->settings->max_inflight) {
         counter_add(&w->slot->counters.shed, 1);
         exchange_answer(e, answer_overloaded(exchange_json(e), 503));
         return;

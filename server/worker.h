@@ -6,6 +6,7 @@
  * from the index and the log.
  */
 #include "common/border.h"
+#include "common/event.h"
 #include "common/index_reader.h"
 #include "common/log_reader.h"
 #include "common/settings.h"
@@ -52,6 +53,16 @@ struct exchange {
 void worker_run(struct border *border, uint32_t number, uint32_t generation, const struct settings *settings,
                 const struct tokens *tokens, int api_fd, int metrics_fd) __attribute__((noreturn));
 
+/* 0 or errno. Every look at the index begins with it and ends with index_reader_end. */
+int worker_begin_reading(struct worker *worker) __attribute__((warn_unused_result));
+/*
+ * While reading: one event of a book, from the log; its slices lie in
+ * worker->scratch. 0, ENOENT when the index has none, or what log_reader_event
+ * and event_unpack say.
+ */
+int worker_read_event(struct worker *worker, uint32_t book_no, uint64_t seq, struct event *event)
+    __attribute__((warn_unused_result));
+
 /* Begins the answer's JSON; what is written to worker->json then is the body of exchange_answer. */
 struct json_text *exchange_json(struct exchange *exchange);
 /* Sends worker->answer with this status, as JSON, with the headers that the status asks for. */
@@ -63,6 +74,8 @@ void exchange_answer_text(struct exchange *exchange, const char *content_type, c
 void exchange_count(struct exchange *exchange, int status);
 void exchange_leave_flight(struct exchange *exchange);
 
+/* Names in the path are not empty, and the token's scope holds the book. False: answered. */
+bool exchange_check_names(struct exchange *exchange);
 /* Begins to read the index for this exchange; on failure it has answered 500 and returns false. */
 bool exchange_read_index(struct exchange *exchange);
 /* Answers 500 for an index or log that cannot be read, and reports it. Ends reading. */
