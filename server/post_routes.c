@@ -21,10 +21,9 @@ struct post {
     struct account_definition account;
     struct draft *drafts;
     uint32_t count;
-    /* Of a batch: what each slot comes to; for slots that were sent, the verdict comes later. */
+    /* Of a batch: what each slot comes to. POSTED before the arbiter has answered: sent, its verdict comes later. */
     struct verdict *verdicts;
     bool *forbidden;
-    bool *sent;
 };
 
 /* --- the body --- */
@@ -84,7 +83,7 @@ static void on_client_gone(void *context)
 {
     struct post *post = context;
     if (post->waiting)
-        submissions_forget(post->exchange->worker->submissions, post->waiting);
+        submissions_forget(post->waiting);
     exchange_leave_flight(post->exchange);
 }
 
@@ -185,7 +184,7 @@ static int word_verdict(struct exchange *e, struct json_text *j, const struct dr
     if (verdict->code != VERDICT_ASSET_MISMATCH)
         return answer_post(j, verdict, draft, asset.id);
     struct worker *w = e->worker;
-    if (index_reader_begin(w->index, atomic_load(&w->border->index_generation)) != 0)
+    if (worker_begin_reading(w) != 0)
         return answer_internal(j, "the index cannot be read");
     int status = index_asset(w->index, verdict->asset_no, &asset) == 0
                      ? answer_post(j, verdict, draft, asset.id)
@@ -258,7 +257,7 @@ static void batch_done(void *context, enum submission_end end, const struct verd
         return;
     }
     for (uint32_t i = 0; i < post->count; i++)
-        if (post->sent[i])
+        if (post->verdicts[i].code == VERDICT_POSTED)
             post->verdicts[i] = *verdicts++;
     answer_batch(post);
 }
@@ -270,14 +269,12 @@ static uint32_t check_slots(struct post *post)
     uint32_t left = 0;
     post->verdicts = arena_alloc(arena, post->count * sizeof *post->verdicts);
     post->forbidden = arena_alloc(arena, post->count * sizeof *post->forbidden);
-    post->sent = arena_alloc(arena, post->count * sizeof *post->sent);
     for (uint32_t i = 0; i < post->count; i++) {
         post->forbidden[i] = !scope_may_write(post->exchange->scope, post->drafts[i].book);
         post->verdicts[i].code = 0;
         if (!post->forbidden[i])
             ledger_check_draft(&post->drafts[i], arena, &post->verdicts[i]);
-        post->sent[i] = !post->forbidden[i] && post->verdicts[i].code == VERDICT_POSTED;
-        left += post->sent[i];
+        left += post->verdicts[i].code == VERDICT_POSTED;
     }
     return left;
 }
@@ -300,7 +297,7 @@ void handle_post_batch(struct exchange *e)
     }
     struct buffer *message = submissions_begin(e->worker->submissions, SUBMISSION_POST, left);
     for (uint32_t i = 0; i < post->count; i++)
-        if (post->sent[i])
+        if (post->verdicts[i].code == VERDICT_POSTED)
             submission_add_draft(message, &post->drafts[i]);
     send_post(post, batch_done);
 }

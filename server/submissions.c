@@ -155,9 +155,8 @@ struct waiting *submissions_send(struct submissions *s, submission_done_fn *done
     return waiting;
 }
 
-void submissions_forget(struct submissions *s, struct waiting *waiting)
+void submissions_forget(struct waiting *waiting)
 {
-    (void)s;
     waiting->done = NULL;
 }
 

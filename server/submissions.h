@@ -38,7 +38,7 @@ struct buffer *submissions_begin(struct submissions *submissions, enum submissio
 
 /* NULL when the arbiter takes nothing now, or the ring is full: answer 503. */
 struct waiting *submissions_send(struct submissions *submissions, submission_done_fn *done, void *context);
-void submissions_forget(struct submissions *submissions, struct waiting *waiting);
+void submissions_forget(struct waiting *waiting);
 
 /* Delivers what has come, and notices an arbiter that died. True when it did anything. */
 bool submissions_receive(struct submissions *submissions);
