@@ -233,3 +233,9 @@ const char *dotenv_get(const struct dotenv *env, const char *name)
     const struct entry *entry = find(env, name);
     return entry ? entry->value : NULL;
 }
+
+int dotenv_line(const struct dotenv *env, const char *name)
+{
+    const struct entry *entry = find(env, name);
+    return entry ? entry->line : 0;
+}

@@ -18,4 +18,7 @@ void dotenv_destroy(struct dotenv **env);
 /* The value, or NULL; owned by the set. */
 const char *dotenv_get(const struct dotenv *env, const char *name);
 
+/* The number of the line that sets it, from 1; 0: none does. */
+int dotenv_line(const struct dotenv *env, const char *name);
+
 #endif

@@ -5,6 +5,7 @@
  */
 #include "common/settings.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -345,6 +346,18 @@ int settings_load(const char *config_path, const char *dotenv_path, struct setti
     if (failed)
         settings_free(out);
     return failed;
+}
+
+void settings_default(struct settings *out)
+{
+    char text[512];
+    const struct fault fault = {text, sizeof text};
+    *out = (struct settings){0};
+    for (size_t i = 0; i < settings_table_count; i++) {
+        int error = settings_table[i].required ? 0 : assign_default(&settings_table[i], out, &fault);
+        assert(error == 0);
+        (void)error;
+    }
 }
 
 void settings_free(struct settings *s)

@@ -59,6 +59,8 @@ extern const size_t settings_table_count;
  */
 int settings_load(const char *config_path, const char *dotenv_path, struct settings *out, char *error,
                   size_t error_size) __attribute__((warn_unused_result));
+/* Every default of the table; what has none, or is required, is NULL. Release with settings_free. */
+void settings_default(struct settings *out);
 void settings_free(struct settings *s);
 
 /* Splits "host:port" or "[v6]:port"; 0 or EINVAL. Hands out strings to free. Port 0 is allowed (the kernel picks). */

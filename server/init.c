@@ -25,7 +25,6 @@
 
 #define DEFAULT_DB_URL "log://./talea-data"
 #define DEFAULT_SEED "talea.seed.yaml"
-#define DEFAULT_BIND "127.0.0.1:8080"
 #define TOKEN_OCTETS 32
 
 struct options {
@@ -66,13 +65,13 @@ static int read_options(int argc, char **argv, struct options *o)
     return 0;
 }
 
-/* --db-url, else the environment, else .env as it is, else the default. Newly allocated. */
-static char *choose_db_url(const struct options *o, const struct dotenv *env)
+/* --db-url, else the environment, else .env as it is, else the default. */
+static const char *choose_db_url(const struct options *o, const struct dotenv *env)
 {
     const char *url = o->db_url ? o->db_url : getenv("TALEA_DB_URL");
     if (!url)
         url = dotenv_get(env, "TALEA_DB_URL");
-    return strdup(url ? url : DEFAULT_DB_URL);
+    return url ? url : DEFAULT_DB_URL;
 }
 
 /* --- the seed --- */
@@ -109,18 +108,11 @@ static int apply_seed(const struct seed *seed, struct offline_ledger *ledger)
     return failed;
 }
 
-static int make_ledger(const char *data_dir, const struct seed *seed)
+static int make_ledger(const struct settings *settings, const struct seed *seed)
 {
-    struct settings settings = {
-        .data_dir = (char *)data_dir,
-        .write_queue_depth = 256,
-        .write_batch_max = 64,
-        .log_idem_hot_cap = 1000000,
-        .log_segment_max = 134217728,
-    };
     struct offline_ledger *ledger;
     report_set_level(REPORT_WARNING); /* init says what it did in its own words */
-    if (offline_ledger_open(&settings, &ledger) != 0)
+    if (offline_ledger_open(settings, &ledger) != 0)
         return EIO;
     int failed = apply_seed(seed, ledger);
     int closed = offline_ledger_close(&ledger);
@@ -129,29 +121,22 @@ static int make_ledger(const char *data_dir, const struct seed *seed)
 
 /* --- .env --- */
 
-static bool is_ours(const char *line)
+static bool is_ours(const struct dotenv *env, int line)
 {
-    static const char *const names[] = {"TALEA_DB_URL", "TALEA_API_TOKEN", "TALEA_BIND"};
-    if (strncmp(line, "export ", 7) == 0)
-        line += 7;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        size_t length = strlen(names[i]);
-        if (strncmp(line, names[i], length) == 0 && line[length + strspn(line + length, " ")] == '=')
-            return true;
-    }
-    return false;
+    return line == dotenv_line(env, "TALEA_DB_URL") || line == dotenv_line(env, "TALEA_API_TOKEN") ||
+           line == dotenv_line(env, "TALEA_BIND");
 }
 
 /* Lines of an existing file that are not ours stay as they are. */
-static void keep_other_lines(const char *path, struct buffer *out)
+static void keep_other_lines(const char *path, const struct dotenv *env, struct buffer *out)
 {
     char *line = NULL;
     size_t room = 0;
     FILE *f = fopen(path, "re");
     if (!f)
         return;
-    while (getline(&line, &room, f) > 0) {
-        if (is_ours(line))
+    for (int number = 1; getline(&line, &room, f) > 0; number++) {
+        if (is_ours(env, number))
             continue;
         buffer_append_string(out, line);
         if (line[strlen(line) - 1] != '\n')
@@ -207,7 +192,7 @@ static int replace_file(const char *path, struct bytes text)
     return error;
 }
 
-static int write_env(const struct options *o, const char *db_url, const struct dotenv *env)
+static int write_env(const struct options *o, const char *db_url, const struct dotenv *env, const char *default_bind)
 {
     struct buffer text = {0};
     bool exists = access(o->env_out, F_OK) == 0;
@@ -216,9 +201,9 @@ static int write_env(const struct options *o, const char *db_url, const struct d
         return 0;
     }
     const char *bind = dotenv_get(env, "TALEA_BIND");
-    buffer_printf(&text, "TALEA_DB_URL=%s\nTALEA_BIND=%s\n", db_url, bind ? bind : DEFAULT_BIND);
+    buffer_printf(&text, "TALEA_DB_URL=%s\nTALEA_BIND=%s\n", db_url, bind ? bind : default_bind);
     add_token(&text);
-    keep_other_lines(o->env_out, &text);
+    keep_other_lines(o->env_out, env, &text);
     int error = replace_file(o->env_out, buffer_bytes(&text));
     explicit_bzero(text.base, text.len);
     buffer_free(&text);
@@ -234,22 +219,24 @@ static int write_env(const struct options *o, const char *db_url, const struct d
 static int init(const struct options *o, const struct dotenv *env)
 {
     char error[512];
-    char *data_dir = NULL, *db_url = choose_db_url(o, env);
+    const char *db_url = choose_db_url(o, env);
     struct seed *seed = NULL;
-    int failed = settings_parse_db_url(db_url, &data_dir, error, sizeof error);
+    struct settings settings;
+    settings_default(&settings);
+    settings.log_snapshot_every = 0; /* of a ledger that holds no more than its seed */
+    int failed = settings_parse_db_url(db_url, &settings.data_dir, error, sizeof error);
     if (failed)
         report_usage_error("invalid TALEA_DB_URL: %s", error);
     if (failed == 0)
         failed = read_seed(o, &seed);
     if (failed == 0)
-        failed = make_ledger(data_dir, seed);
+        failed = make_ledger(&settings, seed);
     if (failed == 0)
-        failed = write_env(o, db_url, env);
+        failed = write_env(o, db_url, env, settings.bind);
     if (failed == 0)
         puts("ready. next: talead serve");
     seed_destroy(&seed);
-    free(data_dir);
-    free(db_url);
+    settings_free(&settings);
     return failed;
 }
 

@@ -58,6 +58,18 @@ def test_running_it_again_changes_nothing_and_force_makes_a_new_token(home):
     assert new.pop("TALEA_API_TOKEN") != old.pop("TALEA_API_TOKEN") and new == old
 
 
+def test_force_replaces_our_lines_however_they_are_written_and_no_others(home):
+    url = f"log://{home}/ledger"
+    (home / ".env").write_text(f"# TALEA_API_TOKEN=no\n\t export  TALEA_API_TOKEN\t= 'old' # mine\n  TALEA_DB_URL={url}\n"
+                               "OTHER='TALEA_BIND=x'\n")
+    assert "wrote .env" in init(home, "--force").stdout
+    lines = (home / ".env").read_text().splitlines()
+    assert lines[:2] == [f"TALEA_DB_URL={url}", "TALEA_BIND=127.0.0.1:8080"]
+    assert re.fullmatch("TALEA_API_TOKEN=[0-9a-f]{64}", lines[2])
+    assert lines[3:] == ["# TALEA_API_TOKEN=no", "OTHER='TALEA_BIND=x'"]
+    assert ".env left untouched" in init(home).stdout, "the file that was written can be read"
+
+
 def test_a_server_takes_the_token_and_shows_the_seed(home):
     (home / "talea.seed.yaml").write_text(SEED)
     ledger = Ledger()
