@@ -35,6 +35,26 @@ enum account_kind account_kind_of_word(struct bytes word)
     return 0;
 }
 
+const char *normal_side_word(enum normal_side side)
+{
+    switch (side) {
+    case NORMAL_SIDE_NONE:
+        break;
+    case NORMAL_SIDE_DEBIT:
+        return "debit";
+    case NORMAL_SIDE_CREDIT:
+        return "credit";
+    }
+    return NULL;
+}
+
+enum normal_side normal_side_of_word(struct bytes word)
+{
+    if (bytes_equal(word, BYTES_LITERAL("debit")))
+        return NORMAL_SIDE_DEBIT;
+    return bytes_equal(word, BYTES_LITERAL("credit")) ? NORMAL_SIDE_CREDIT : NORMAL_SIDE_NONE;
+}
+
 const char *direction_word(enum direction direction)
 {
     switch (direction) {

@@ -86,8 +86,10 @@ struct account_definition {
 /* The words of the wire contract; NULL for a number that is none. */
 const char *account_kind_word(enum account_kind kind);
 const char *direction_word(enum direction direction);
+const char *normal_side_word(enum normal_side side); /* NULL for none, too */
 /* 0 when `word` is none. */
 enum account_kind account_kind_of_word(struct bytes word);
+enum normal_side normal_side_of_word(struct bytes word);
 
 void draft_pack_body(struct buffer *out, const struct draft *draft);
 void asset_definition_pack(struct buffer *out, const struct asset_definition *asset);

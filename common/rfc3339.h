@@ -40,12 +40,6 @@ int rfc3339_format_us(int64_t at_us, char out[static RFC3339_TEXT_MAX]);
  */
 int64_t timestamp_floor_us(struct timestamp t);
 
-/* Do these seconds since the epoch lie in the years 0000..9999, so that the formatters can write them? */
-static inline bool rfc3339_in_range(int64_t seconds)
-{
-    return seconds >= -62167219200 && seconds <= 253402300799;
-}
-
 struct timestamp timestamp_of_us(int64_t at_us);
 
 /* The wall clock, in microseconds since the epoch. */

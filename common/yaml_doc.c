@@ -303,6 +303,25 @@ yaml_node_t *yaml_doc_get(struct yaml_doc *doc, yaml_node_t *mapping, const char
     return NULL;
 }
 
+static bool is_one_of(const char *text, const char *const *known)
+{
+    while (*known && strcmp(*known, text) != 0)
+        known++;
+    return *known != NULL;
+}
+
+yaml_node_t *yaml_doc_unknown_key(struct yaml_doc *doc, yaml_node_t *mapping, const char *const *known)
+{
+    yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
+    for (; pair < mapping->data.mapping.pairs.top; pair++) {
+        yaml_node_t *key = yaml_doc_node(doc, pair->key);
+        const char *text = yaml_node_text(key);
+        if (!text || !is_one_of(text, known))
+            return key;
+    }
+    return NULL;
+}
+
 yaml_node_t *yaml_doc_node(struct yaml_doc *doc, int index)
 {
     return yaml_document_get_node(&doc->document, index);

@@ -35,6 +35,9 @@ yaml_node_t *yaml_doc_root(struct yaml_doc *doc);
 /* The value of a key of a mapping node, or NULL. */
 yaml_node_t *yaml_doc_get(struct yaml_doc *doc, yaml_node_t *mapping, const char *key);
 
+/* The first key of a mapping node that is none of `known`, which ends with NULL; NULL: all are known. */
+yaml_node_t *yaml_doc_unknown_key(struct yaml_doc *doc, yaml_node_t *mapping, const char *const *known);
+
 yaml_node_t *yaml_doc_node(struct yaml_doc *doc, int index);
 
 /* True for a plain scalar that YAML's core schema reads as null (empty, ~, null). */

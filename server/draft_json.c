@@ -22,8 +22,8 @@ static bool convert_normal_side(struct bytes text, void *target, struct body_err
 {
     enum normal_side *side = target;
     (void)late;
-    *side = bytes_equal(text, BYTES_LITERAL("debit")) ? NORMAL_SIDE_DEBIT : NORMAL_SIDE_CREDIT;
-    return *side == NORMAL_SIDE_DEBIT || bytes_equal(text, BYTES_LITERAL("credit"));
+    *side = normal_side_of_word(text);
+    return *side != NORMAL_SIDE_NONE;
 }
 
 static bool convert_time(struct bytes text, void *target, struct body_error *late)

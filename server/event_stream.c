@@ -73,7 +73,6 @@ static void write_account_id(struct json_text *j, const char *key, struct bytes 
 
 static int write_account_opened(struct json_text *j, const struct event *event)
 {
-    static const char *const sides[] = {NULL, "debit", "credit"};
     struct account_definition account;
     if (account_definition_unpack(event->body, &account) != 0)
         return EBADMSG;
@@ -89,7 +88,7 @@ static int write_account_opened(struct json_text *j, const struct event *event)
     if (account.normal_side == NORMAL_SIDE_NONE)
         json_null(j);
     else
-        json_cstring(j, sides[account.normal_side]);
+        json_cstring(j, normal_side_word(account.normal_side));
     json_key(j, "min_balance");
     if (account.has_min_balance)
         json_integer(j, account.min_balance);

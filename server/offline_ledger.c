@@ -74,8 +74,8 @@ int offline_ledger_open(const struct settings *settings, struct offline_ledger *
         error = index_reader_open(settings->data_dir, &l->index);
     }
     *out = l;
-    if (error && offline_ledger_close(out) != 0)
-        return error;
+    int closed = error ? offline_ledger_close(out) : 0;
+    (void)closed; /* what went wrong first says more */
     return error;
 }
 

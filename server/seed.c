@@ -61,14 +61,10 @@ static int check_keys(struct reading *r, yaml_node_t *mapping, const char *const
 {
     if (mapping->type != YAML_MAPPING_NODE)
         return fault(r, yaml_node_line(mapping), "%s: expected a mapping", what);
-    for (yaml_node_pair_t *p = mapping->data.mapping.pairs.start; p < mapping->data.mapping.pairs.top; p++) {
-        yaml_node_t *key = yaml_doc_node(&r->seed->doc, p->key);
-        const char *text = yaml_node_text(key);
-        const char *const *k = known;
-        while (*k && (!text || strcmp(*k, text) != 0))
-            k++;
-        if (!*k)
-            return fault(r, yaml_node_line(key), "%s: unknown key '%s'", what, text ? text : "");
+    const yaml_node_t *unknown = yaml_doc_unknown_key(&r->seed->doc, mapping, known);
+    if (unknown) {
+        const char *text = yaml_node_text(unknown);
+        return fault(r, yaml_node_line(unknown), "%s: unknown key '%s'", what, text ? text : "");
     }
     return 0;
 }
@@ -135,6 +131,14 @@ static int get_class(struct reading *r, yaml_node_t *entry, const char *what, st
 
 /* --- entries --- */
 
+static const struct seed_asset *find_asset(const struct seed *s, struct bytes id)
+{
+    for (size_t i = 0; i < s->asset_count; i++)
+        if (bytes_equal(s->assets[i].definition.id, id))
+            return &s->assets[i];
+    return NULL;
+}
+
 static int read_asset(struct reading *r, yaml_node_t *entry, size_t number)
 {
     static const char *const keys[] = {"id", "class", "precision", "name", NULL};
@@ -160,9 +164,9 @@ static int read_asset(struct reading *r, yaml_node_t *entry, size_t number)
     if (!has_precision || precision < 0 || precision > UINT8_MAX)
         return fault(r, yaml_node_line(entry), "%s: precision must be a whole number from 0 to 255", what);
     asset.precision = (uint8_t)precision;
-    for (size_t i = 0; i < s->asset_count; i++)
-        if (bytes_equal(s->assets[i].definition.id, asset.id))
-            return fault(r, yaml_node_line(entry), "%s: given twice, first in line %d", what, s->assets[i].line);
+    const struct seed_asset *earlier = find_asset(s, asset.id);
+    if (earlier)
+        return fault(r, yaml_node_line(entry), "%s: given twice, first in line %d", what, earlier->line);
     s->assets = grown(s->assets, s->asset_count, sizeof *s->assets);
     s->assets[s->asset_count++] = (struct seed_asset){asset, yaml_node_line(entry)};
     return 0;
@@ -175,11 +179,9 @@ static int get_side(struct reading *r, yaml_node_t *entry, const char *what, enu
     *out = NORMAL_SIDE_NONE;
     if (!node || yaml_node_is_null(node))
         return 0;
-    if (text && strcmp(text, "debit") == 0)
-        *out = NORMAL_SIDE_DEBIT;
-    else if (text && strcmp(text, "credit") == 0)
-        *out = NORMAL_SIDE_CREDIT;
-    else
+    if (text)
+        *out = normal_side_of_word(bytes_of_string(text));
+    if (*out == NORMAL_SIDE_NONE)
         return fault(r, yaml_node_line(node), "%s: normal_side must be debit or credit", what);
     return 0;
 }
@@ -295,14 +297,6 @@ void seed_destroy(struct seed **seed)
 
 /* --- applying --- */
 
-static bool in_file(const struct seed *s, struct bytes asset)
-{
-    for (size_t i = 0; i < s->asset_count; i++)
-        if (bytes_equal(s->assets[i].definition.id, asset))
-            return true;
-    return false;
-}
-
 static int arbiter_died(struct reading *r)
 {
     snprintf(r->error, r->error_size, "the ledger could not be written; see the line above");
@@ -315,7 +309,7 @@ static int check_assets(struct reading *r, struct offline_ledger *ledger)
     const struct seed *s = r->seed;
     for (size_t i = 0; i < s->account_count; i++) {
         const struct account_definition *a = &s->accounts[i].definition;
-        bool has = in_file(s, a->asset);
+        bool has = find_asset(s, a->asset) != NULL;
         if (!has && offline_ledger_has_asset(ledger, a->asset, &has) != 0)
             return arbiter_died(r);
         if (!has)

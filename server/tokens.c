@@ -125,29 +125,19 @@ static int read_books(struct loading *l, yaml_node_t *node, yaml_node_t *entry, 
     return 0;
 }
 
-static int check_keys(struct loading *l, yaml_node_t *entry, const char *name)
-{
-    for (yaml_node_pair_t *p = entry->data.mapping.pairs.start; p < entry->data.mapping.pairs.top; p++) {
-        yaml_node_t *key = yaml_doc_node(&l->doc, p->key);
-        const char *text = yaml_node_text(key);
-        if (!text || (strcmp(text, "token") != 0 && strcmp(text, "books") != 0 && strcmp(text, "access") != 0))
-            return fault(l, key, name, "knows only the keys token, books and access");
-    }
-    return 0;
-}
-
 static int read_entry(struct loading *l, yaml_node_t *key, yaml_node_t *entry)
 {
+    static const char *const keys[] = {"token", "books", "access", NULL};
     const char *name = yaml_node_text(key);
     if (!name || name[0] == '\0')
         return fault(l, key, "", "has no name");
     if (entry->type != YAML_MAPPING_NODE)
         return fault(l, entry, name, "must be a mapping with token, books and access");
-    int error = check_keys(l, entry, name);
-    if (error)
-        return error;
+    const yaml_node_t *unknown = yaml_doc_unknown_key(&l->doc, entry, keys);
+    if (unknown)
+        return fault(l, unknown, name, "knows only the keys token, books and access");
     struct scope *scope = add_scope(l->tokens, name);
-    error = read_token(l, yaml_doc_get(&l->doc, entry, "token"), entry, scope);
+    int error = read_token(l, yaml_doc_get(&l->doc, entry, "token"), entry, scope);
     if (error == 0)
         error = read_books(l, yaml_doc_get(&l->doc, entry, "books"), entry, scope);
     if (error == 0)
