@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,10 +159,8 @@ static void rest(struct arbiter *a)
             report_fatal(EXIT_STATUS_COMMIT_FAILED, "filling the log ahead failed: %s", strerror(error));
     }
     bell_prepare_sleep(bell);
-    if (worker_links_idle(a->commit.links) && !draining(a)) {
-        struct pollfd fd = {.fd = bell->fd, .events = POLLIN};
-        (void)poll(&fd, 1, a->snapshots && snapshots_busy(a->snapshots) ? HOUSEKEEPING_MS : -1);
-    }
+    if (worker_links_idle(a->commit.links) && !draining(a))
+        bell_wait(bell, a->snapshots && snapshots_busy(a->snapshots) ? HOUSEKEEPING_MS : -1);
     bell_wake_up(bell);
 }
 

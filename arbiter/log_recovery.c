@@ -42,7 +42,7 @@ struct recovery {
     void *context;
     uint64_t last_progress_ns;
     uint64_t begun_ns;
-    uint64_t begun_at;
+    uint64_t begun_at; /* UINT64_MAX until the replay begins: what is before it is checked without telling progress */
 };
 
 static void unmap(struct mapped_segment *s)
@@ -260,7 +260,6 @@ static int recover_segment(struct recovery *r, size_t i, struct log_mark *mark, 
 /* Headers of the segments before `first`, and the batches of the newest of them. */
 static int check_behind(struct recovery *r, size_t first)
 {
-    r->begun_at = UINT64_MAX; /* not the replay yet: no progress is told */
     for (size_t i = first; i-- > 0;) {
         struct mapped_segment s;
         int error = map_segment(r->data_dir, r->list.positions[i], &s);
@@ -290,7 +289,6 @@ static int check_behind(struct recovery *r, size_t first)
 /* The part of the segment that holds `from`, before it: not visited, but checked. */
 static int check_head_of_segment(struct recovery *r, size_t i, const struct log_mark *from)
 {
-    r->begun_at = UINT64_MAX;
     struct mapped_segment s;
     int error = map_segment(r->data_dir, r->list.positions[i], &s);
     if (error)
@@ -365,7 +363,7 @@ static int recover_all(struct recovery *r, const struct log_mark *from, uint64_t
 int log_recover(const char *data_dir, const struct log_mark *from, uint64_t witness, const char *witness_name,
                 log_batch_fn *visit, void *context, struct recovered_log *out)
 {
-    struct recovery r = {.data_dir = data_dir, .visit = visit, .context = context};
+    struct recovery r = {.data_dir = data_dir, .visit = visit, .context = context, .begun_at = UINT64_MAX};
     r.begun_ns = r.last_progress_ns = clock_monotonic_ns();
     int error = segment_list_read(data_dir, &r.list);
     if (error)

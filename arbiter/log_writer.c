@@ -246,8 +246,11 @@ static int cut_to_length(struct log_writer *w)
     return fsync(w->fd) ? errno : 0;
 }
 
+/* Zeros up to `position` at least, if they do not reach there yet. */
 static int fill_to(struct log_writer *w, uint64_t position)
 {
+    if (position <= w->filled)
+        return 0;
     uint64_t to = w->filled + FILL_STEP_BYTES;
     uint64_t segment_end = w->head.segment + w->segment_max;
     if (to > segment_end)
@@ -274,7 +277,7 @@ static int begin_next_segment(struct log_writer *w, int sealed)
     };
     int fd;
     uint64_t length = first_fill(w->segment_max);
-    int error = next <= w->filled || sealed ? 0 : fill_to(w, next); /* a seal of a clean stop may have taken the room */
+    int error = sealed ? 0 : fill_to(w, next); /* a seal of a clean stop may have taken the room */
     if (error == 0)
         error = make_next_file(w->log_dir, &header, length, &fd);
     if (error)
@@ -320,8 +323,7 @@ int log_writer_reserve(struct log_writer *w, uint64_t payload_bytes)
         if (error)
             return error;
     }
-    uint64_t end = w->head.position + room_needed(payload_bytes);
-    return end <= w->filled ? 0 : fill_to(w, end);
+    return fill_to(w, w->head.position + room_needed(payload_bytes));
 }
 
 int log_writer_wants_room(const struct log_writer *w)
@@ -339,7 +341,6 @@ int log_writer_append(struct log_writer *w, struct bytes payload, uint32_t event
 int log_writer_seal(struct log_writer *w, int64_t at_us)
 {
     uint64_t sync_ns;
-    uint64_t end = w->head.position + batch_disk_length(0);
-    int error = end <= w->filled ? 0 : fill_to(w, end);
+    int error = fill_to(w, w->head.position + batch_disk_length(0));
     return error ? error : append_batch(w, bytes_of(NULL, 0), 0, BATCH_SEAL_STOP, at_us, &sync_ns);
 }

@@ -13,6 +13,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -189,6 +190,12 @@ void bell_prepare_sleep(struct bell *bell)
 {
     atomic_store_explicit(&bell->asleep, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
+}
+
+void bell_wait(struct bell *bell, int timeout_ms)
+{
+    struct pollfd rung = {.fd = bell->fd, .events = POLLIN};
+    (void)poll(&rung, 1, timeout_ms); /* a signal ends it early: its caller looks again anyway */
 }
 
 void bell_wake_up(struct bell *bell)

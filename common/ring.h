@@ -78,7 +78,7 @@ uint64_t ring_waiting_bytes(const struct ring_control *control);
  * the other's, else both can miss each other and the sleeper stalls:
  *
  *   sleeper:  bell_prepare_sleep; look at every ring again;
- *             empty: poll the eventfd; then bell_wake_up
+ *             empty: bell_wait (or poll the eventfd); then bell_wake_up
  *   ringer:   publish; bell_ring
  */
 struct bell {
@@ -87,6 +87,7 @@ struct bell {
 };
 
 void bell_prepare_sleep(struct bell *bell);
+void bell_wait(struct bell *bell, int timeout_ms); /* until it is rung, or for that long; -1: no bound */
 void bell_wake_up(struct bell *bell); /* clears the flag and the eventfd */
 void bell_ring(struct bell *bell);    /* after publishing; cheap while the owner is awake */
 

@@ -1,7 +1,6 @@
 #include "server/offline_ledger.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -23,13 +22,6 @@ struct offline_ledger {
     struct index_reader *index;
 };
 
-/* Sleeps until the bell rings, a little at most. */
-static void rest(struct offline_ledger *l)
-{
-    struct pollfd fd = {.fd = l->border->worker[0].bell.fd, .events = POLLIN};
-    (void)poll(&fd, 1, POLL_MS);
-}
-
 static bool arbiter_lives(struct offline_ledger *l)
 {
     if (l->arbiter && waitpid(l->arbiter, NULL, WNOHANG) == l->arbiter)
@@ -48,7 +40,7 @@ static int wait_until_ready(struct offline_ledger *l)
             break;
         if (!arbiter_lives(l))
             return EIO;
-        rest(l);
+        bell_wait(bell, POLL_MS);
         bell_wake_up(bell);
     }
     bell_wake_up(bell);
@@ -128,7 +120,7 @@ static int submit(struct offline_ledger *l, struct verdict *out)
         if (!submissions_receive(l->submissions)) {
             if (!arbiter_lives(l))
                 return EIO;
-            rest(l);
+            bell_wait(bell, POLL_MS);
         }
         bell_wake_up(bell);
     }

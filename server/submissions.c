@@ -1,7 +1,6 @@
 #include "server/submissions.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,14 +95,13 @@ static bool attach(struct submissions *s)
 void submissions_await_rings(struct submissions *s)
 {
     struct bell *bell = &s->slot->bell;
-    struct pollfd readable = {.fd = bell->fd, .events = POLLIN};
     uint64_t begun = clock_monotonic_ns();
     for (;;) {
         bell_prepare_sleep(bell);
         if (attach(s) || atomic_load(&s->border->arbiter_state) != ARBITER_READY ||
             atomic_load(&s->slot->order) != ORDER_RUN || clock_monotonic_ns() - begun > RINGS_WAIT_MAX_NS)
             break;
-        (void)poll(&readable, 1, RINGS_LOOK_AGAIN_MS);
+        bell_wait(bell, RINGS_LOOK_AGAIN_MS);
         bell_wake_up(bell);
     }
     bell_wake_up(bell);
