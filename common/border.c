@@ -104,29 +104,29 @@ uint64_t size_bucket_bound(unsigned bucket)
     return bucket < SIZE_BUCKET_COUNT ? 1ull << bucket : UINT64_MAX;
 }
 
-void latency_count(struct latency_counts *counts, uint64_t duration_ns)
+/* The first bucket whose bound the value does not pass. */
+static unsigned bucket_of(uint64_t value, uint64_t (*bound)(unsigned bucket))
 {
     unsigned bucket = 0;
-    while (duration_ns > latency_bucket_bound_ns(bucket))
+    while (value > bound(bucket))
         bucket++;
-    counter_add(&counts->bucket[bucket], 1);
+    return bucket;
+}
+
+void latency_count(struct latency_counts *counts, uint64_t duration_ns)
+{
+    counter_add(&counts->bucket[bucket_of(duration_ns, latency_bucket_bound_ns)], 1);
     counter_add(&counts->sum_ns, duration_ns);
 }
 
 void fast_count(struct fast_counts *counts, uint64_t duration_ns)
 {
-    unsigned bucket = 0;
-    while (duration_ns > fast_bucket_bound_ns(bucket))
-        bucket++;
-    counter_add(&counts->bucket[bucket], 1);
+    counter_add(&counts->bucket[bucket_of(duration_ns, fast_bucket_bound_ns)], 1);
     counter_add(&counts->sum_ns, duration_ns);
 }
 
 void size_count(struct size_counts *counts, uint64_t size)
 {
-    unsigned bucket = 0;
-    while (size > size_bucket_bound(bucket))
-        bucket++;
-    counter_add(&counts->bucket[bucket], 1);
+    counter_add(&counts->bucket[bucket_of(size, size_bucket_bound)], 1);
     counter_add(&counts->sum, size);
 }

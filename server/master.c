@@ -174,9 +174,6 @@ static void start_worker(struct master *m, uint32_t n)
 {
     struct worker_slot *slot = &m->border->worker[n];
     uint32_t generation = atomic_load(&slot->generation) + 1;
-    atomic_store(&slot->in_flight, 0);
-    atomic_store(&slot->connections, 0);
-    atomic_store(&slot->event_streams, 0);
     atomic_store(&slot->generation, generation);
     bell_ring(&m->border->arbiter_bell);
     if (fork_child(m, &m->worker[n]) == 0)

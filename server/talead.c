@@ -40,11 +40,13 @@ static const struct command commands[] = {
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
 
+/* NULL: there is none of that name, and it has said so. */
 static const struct command *find_command(const char *name)
 {
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(commands[i].name, name) == 0)
             return &commands[i];
+    report_usage_error("no command '%s'; talead --help lists them", name);
     return NULL;
 }
 
@@ -81,10 +83,8 @@ static int help_command(int argc, char **argv)
         return EXIT_STATUS_OK;
     }
     const struct command *command = find_command(argv[1]);
-    if (!command) {
-        report_usage_error("no command '%s'; talead --help lists them", argv[1]);
+    if (!command)
         return EXIT_STATUS_USAGE;
-    }
     print_help(command);
     return EXIT_STATUS_OK;
 }
@@ -105,10 +105,15 @@ static int serve_command(int argc, char **argv)
     return master_serve(config);
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 static bool asks_for_help(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+        if (is_help(argv[i]))
             return true;
     return false;
 }
@@ -123,15 +128,13 @@ int main(int argc, char **argv)
         puts("talead " PACKAGE_VERSION);
         return EXIT_STATUS_OK;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    if (is_help(argv[1])) {
         print_overview(stdout);
         return EXIT_STATUS_OK;
     }
     const struct command *command = find_command(argv[1]);
-    if (!command) {
-        report_usage_error("no command '%s'; talead --help lists them", argv[1]);
+    if (!command)
         return EXIT_STATUS_USAGE;
-    }
     if (asks_for_help(argc - 1, argv + 1)) {
         print_help(command);
         return EXIT_STATUS_OK;
