@@ -126,8 +126,7 @@ static int run_post(const struct server *server, const struct arguments *argumen
 
 static void add_account(struct text *path, const struct arguments *arguments, const char *what)
 {
-    text_add_string(path, "/v1/books/");
-    request_path_add_name(path, argument(arguments, "--book"));
+    request_path_add_book(path, argument(arguments, "--book"));
     text_add_string(path, "/accounts/");
     request_path_add_name(path, argument(arguments, "--path"));
     text_printf(path, "/%s", what);
@@ -161,8 +160,7 @@ static int run_tx(const struct server *server, const struct arguments *arguments
 static int run_trial_balance(const struct server *server, const struct arguments *arguments)
 {
     struct text path = {0};
-    text_add_string(&path, "/v1/books/");
-    request_path_add_name(&path, argument(arguments, "--book"));
+    request_path_add_book(&path, argument(arguments, "--book"));
     text_add_string(&path, "/trial-balance");
     request_path_add_query(&path, "as_of", argument(arguments, "--as-of"));
     return send_and_free(server, &path, NULL);

@@ -57,9 +57,9 @@ bool help_print_commands(const char *first, const char *second)
             putchar('\n');
         print_command(c);
     }
-    if (count > 0)
+    if (count > 0) {
         printf("\nOptions of every command:\n\n");
-    if (count > 0)
         print_flags(stdout, global_flags);
+    }
     return count > 0;
 }

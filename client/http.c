@@ -47,10 +47,10 @@ static void add_header(struct exchange *x, const char *header)
     x->headers = longer;
 }
 
-static void add_token(struct exchange *x, const char *token)
+static void add_header_with(struct exchange *x, const char *begin, const char *value)
 {
     struct text header = {0};
-    text_printf(&header, "Authorization: Bearer %s", token);
+    text_printf(&header, "%s%s", begin, value);
     add_header(x, header.base);
     text_free(&header);
 }
@@ -82,7 +82,7 @@ static void begin(struct exchange *x, const struct server *server, const char *p
     curl_easy_setopt(x->curl, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(x->curl, CURLOPT_WRITEDATA, x);
     if (server->token)
-        add_token(x, server->token);
+        add_header_with(x, "Authorization: Bearer ", server->token);
     text_free(&url);
 }
 
@@ -224,12 +224,8 @@ void http_stream(const struct server *server, const char *path, const char *last
     begin(&x, server, path, out);
     x.sink = sink;
     x.heard_s = monotonic_s();
-    if (last_event_id) {
-        struct text header = {0};
-        text_printf(&header, "Last-Event-ID: %s", last_event_id);
-        add_header(&x, header.base);
-        text_free(&header);
-    }
+    if (last_event_id)
+        add_header_with(&x, "Last-Event-ID: ", last_event_id);
     add_header(&x, "Accept: text/event-stream, application/json");
     curl_easy_setopt(x.curl, CURLOPT_CONNECTTIMEOUT, server->timeout_s);
     curl_easy_setopt(x.curl, CURLOPT_NOPROGRESS, 0L);

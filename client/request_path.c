@@ -18,6 +18,12 @@ void request_path_add_name(struct text *path, const char *name)
     }
 }
 
+void request_path_add_book(struct text *path, const char *book)
+{
+    text_add_string(path, "/v1/books/");
+    request_path_add_name(path, book);
+}
+
 void request_path_add_query(struct text *path, const char *name, const char *value)
 {
     if (!value)

@@ -163,8 +163,7 @@ int tail_book(const struct server *server, const char *book, int64_t first)
     struct answer answer = {0};
     struct tailing t = {.server = server, .last_seq = first > 0 ? first - 1 : 0};
     catch_signals();
-    text_add_string(&path, "/v1/books/");
-    request_path_add_name(&path, book);
+    request_path_add_book(&path, book);
     text_printf(&path, "/events?from=%" PRId64, t.last_seq);
     t.path = path.base;
     int status = follow_for_ever(&t, &answer);
