@@ -177,12 +177,18 @@ def log_end(ledger):
         return path, len(f.read().rstrip(b"\0"))
 
 
-def test_a_torn_tail_is_cut_with_one_warning(make_ledger):
+def make_killed(make_ledger):
+    """Twenty posts in one segment, and then no clean stop."""
     ledger = make_ledger(log_snapshot_every=0)
     ledger.set_up("shop")
     for n in range(20):
         ledger.post(sale("shop", f"k{n}"))
     ledger.kill9()
+    return ledger
+
+
+def test_a_torn_tail_is_cut_with_one_warning(make_ledger):
+    ledger = make_killed(make_ledger)
     path, end = log_end(ledger)
     with open(path, "r+b") as f:
         f.seek((end + 7) // 8 * 8)
@@ -196,11 +202,7 @@ def test_a_torn_tail_is_cut_with_one_warning(make_ledger):
 
 
 def test_a_bad_batch_before_a_good_one_is_refused(make_ledger):
-    ledger = make_ledger(log_snapshot_every=0)
-    ledger.set_up("shop")
-    for n in range(20):
-        ledger.post(sale("shop", f"k{n}"))
-    ledger.kill9()
+    ledger = make_killed(make_ledger)
     ledger.remove("index", "idempotency")
     path, end = log_end(ledger)
     flip_byte(path, end // 2)
@@ -211,11 +213,7 @@ def test_a_bad_batch_before_a_good_one_is_refused(make_ledger):
 
 
 def test_a_log_that_ends_before_what_the_index_has_seen_is_refused(make_ledger):
-    ledger = make_ledger(log_snapshot_every=0)
-    ledger.set_up("shop")
-    for n in range(20):
-        ledger.post(sale("shop", f"k{n}"))
-    ledger.kill9()
+    ledger = make_killed(make_ledger)
     path, end = log_end(ledger)
     with open(path, "rb") as f:
         whole = f.read()

@@ -11,7 +11,6 @@
 
 #include <cmocka.h>
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -47,8 +46,7 @@ static pid_t start_arbiter(struct ledger *l)
 
 static void wait_for_bell(struct bell *bell)
 {
-    struct pollfd fd = {.fd = bell->fd, .events = POLLIN};
-    (void)poll(&fd, 1, 20);
+    bell_wait(bell, 20);
     bell_wake_up(bell);
 }
 

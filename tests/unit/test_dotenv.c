@@ -13,28 +13,13 @@
 
 #include <cmocka.h>
 
-static char directory[] = "/tmp/test_dotenv.XXXXXX";
+#include "tests/unit/scratch_dir.h"
+
 static char error[512];
-
-static int enter_directory(void **state)
-{
-    (void)state;
-    return mkdtemp(directory) && chdir(directory) == 0 ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-    (void)state;
-    unlink(".env");
-    return chdir("/") == 0 ? rmdir(directory) : -1;
-}
 
 static void write_bytes(const void *bytes, size_t length)
 {
-    FILE *file = fopen(".env", "w");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, length, file), length);
-    assert_int_equal(fclose(file), 0);
+    scratch_dir_write(".env", bytes, length);
 }
 
 static struct dotenv *read_text(const char *text)
@@ -296,5 +281,5 @@ int main(void)
         cmocka_unit_test(many_names_are_all_kept),
         cmocka_unit_test(short_error_buffer_is_not_overrun),
     };
-    return cmocka_run_group_tests(tests, enter_directory, remove_directory);
+    return cmocka_run_group_tests(tests, scratch_dir_enter, scratch_dir_leave);
 }

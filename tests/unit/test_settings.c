@@ -12,20 +12,9 @@
 
 #include <cmocka.h>
 
-static char directory[] = "/tmp/test_settings.XXXXXX";
+#include "tests/unit/scratch_dir.h"
+
 static char error[512];
-
-static int enter_directory(void **state)
-{
-    (void)state;
-    return mkdtemp(directory) && chdir(directory) == 0 ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-    (void)state;
-    return chdir("/") == 0 ? rmdir(directory) : -1;
-}
 
 /* Before and after each test: no setting anywhere. */
 static int forget_settings(void **state)
@@ -41,10 +30,7 @@ static int forget_settings(void **state)
 
 static void write_file(const char *name, const char *text)
 {
-    FILE *file = fopen(name, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
+    scratch_dir_write(name, text, strlen(text));
 }
 
 static const char *config(void)
@@ -705,5 +691,5 @@ int main(void)
         SETTINGS_TEST(secret_is_in_no_error_of_another_setting),
         SETTINGS_TEST(free_empties_and_may_come_twice),
     };
-    return cmocka_run_group_tests(tests, enter_directory, remove_directory);
+    return cmocka_run_group_tests(tests, scratch_dir_enter, scratch_dir_leave);
 }

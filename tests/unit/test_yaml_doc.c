@@ -13,34 +13,14 @@
 
 #include <cmocka.h>
 
-static char directory[] = "/tmp/test_yaml_doc.XXXXXX";
+#include "tests/unit/scratch_dir.h"
+
 static char error[512];
-
-static int enter_directory(void **state)
-{
-    (void)state;
-    return mkdtemp(directory) && chdir(directory) == 0 ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-    (void)state;
-    unlink("f.yaml");
-    return chdir("/") == 0 ? rmdir(directory) : -1;
-}
-
-static void write_file(const char *name, const void *bytes, size_t length)
-{
-    FILE *file = fopen(name, "w");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, length, file), length);
-    assert_int_equal(fclose(file), 0);
-}
 
 static struct yaml_doc open_text(const char *text)
 {
     struct yaml_doc doc;
-    write_file("f.yaml", text, strlen(text));
+    scratch_dir_write("f.yaml", text, strlen(text));
     if (yaml_doc_open("f.yaml", &doc, error, sizeof error) != 0)
         fail_msg("refused: %s", error);
     return doc;
@@ -49,7 +29,7 @@ static struct yaml_doc open_text(const char *text)
 static void assert_refused_bytes(const void *bytes, size_t length, const char *begin_of_message)
 {
     struct yaml_doc doc;
-    write_file("f.yaml", bytes, length);
+    scratch_dir_write("f.yaml", bytes, length);
     error[0] = '\0';
     if (yaml_doc_open("f.yaml", &doc, error, sizeof error) != EINVAL)
         fail_msg("not refused, want: %s", begin_of_message);
@@ -171,7 +151,7 @@ static void toml_file_is_refused_with_the_way_out(void **state)
 {
     (void)state;
     struct yaml_doc doc;
-    write_file("talea.seed.toml", "a = 1\n", 6);
+    scratch_dir_write("talea.seed.toml", "a = 1\n", 6);
     static const char *const names[] = {"talea.seed.toml", "talea.seed.yaml", "talea.seed.yml", "talea.seed"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         error[0] = '\0';
@@ -185,7 +165,7 @@ static void toml_file_is_refused_with_the_way_out(void **state)
 static void toml_beside_a_yaml_file_does_not_matter(void **state)
 {
     (void)state;
-    write_file("f.toml", "a = 1\n", 6);
+    scratch_dir_write("f.toml", "a = 1\n", 6);
     struct yaml_doc doc = open_text("a: 1\n");
     yaml_doc_close(&doc);
     unlink("f.toml");
@@ -290,7 +270,7 @@ static void size_is_bounded(void **state)
     memset(text, '#', sizeof text);
     assert_refused_bytes(text, sizeof text, "f.yaml: is larger than 1 MiB");
     struct yaml_doc doc;
-    write_file("f.yaml", text, sizeof text - 1);
+    scratch_dir_write("f.yaml", text, sizeof text - 1);
     assert_int_equal(yaml_doc_open("f.yaml", &doc, error, sizeof error), 0);
     yaml_doc_close(&doc);
 }
@@ -303,7 +283,7 @@ static void mapping_of_many_keys_is_checked_quickly(void **state)
     int count = 0;
     while (end - text < (ptrdiff_t)sizeof text - 32)
         end += snprintf(end, 32, "k%d: 1\n", count++);
-    write_file("f.yaml", text, (size_t)(end - text));
+    scratch_dir_write("f.yaml", text, (size_t)(end - text));
     struct yaml_doc doc;
     assert_int_equal(yaml_doc_open("f.yaml", &doc, error, sizeof error), 0);
     yaml_doc_close(&doc);
@@ -346,7 +326,7 @@ static void every_truncation_is_judged_without_harm(void **state)
         "tokens:\n  a: { token: 's3cret-1', books: [\"*\", b], access: rw }\n  \"b\\x41\": |\n    x\n";
     for (size_t length = 0; length < sizeof text; length++) {
         struct yaml_doc doc;
-        write_file("f.yaml", text, length);
+        scratch_dir_write("f.yaml", text, length);
         error[0] = '\0';
         if (yaml_doc_open("f.yaml", &doc, error, sizeof error) == 0)
             yaml_doc_close(&doc);
@@ -362,7 +342,7 @@ static void long_paths_leave_room_for_the_reason(void **state)
     memcpy(path, "./", 2);
     snprintf(path + 590, 10, "f.yaml");
     struct yaml_doc doc;
-    write_file("f.yaml", "a: &x 1", 7);
+    scratch_dir_write("f.yaml", "a: &x 1", 7);
     assert_int_equal(yaml_doc_open(path, &doc, error, sizeof error), EINVAL);
     assert_non_null(strstr(error, "anchors are not allowed"));
 }
@@ -396,5 +376,5 @@ int main(void)
         cmocka_unit_test(every_truncation_is_judged_without_harm),
         cmocka_unit_test(long_paths_leave_room_for_the_reason),
     };
-    return cmocka_run_group_tests(tests, enter_directory, remove_directory);
+    return cmocka_run_group_tests(tests, scratch_dir_enter, scratch_dir_leave);
 }
