@@ -261,11 +261,8 @@ class Ledger:
         return wait_until(attempt, f"{method} {path} to be answered")
 
     def get(self, path):
-        """A read may be asked again: the kept connection goes when its worker does. A fresh one must answer."""
-        try:
-            answer = self.request("GET", path)
-        except ConnectionError:
-            answer = self.request("GET", path)
+        """A read may be asked again: its worker may have died, or an answered request still be leaving."""
+        answer = self.insist("GET", path)
         assert answer.status == 200, answer.text
         return answer.json
 
@@ -342,6 +339,16 @@ class Ledger:
     def stream(self, book, query="", last_event_id=None):
         return Stream(self, book, query, last_event_id)
 
+    def insist_on_stream(self, book):
+        def attempt():
+            stream = self.stream(book)
+            if stream.status == 200:
+                return stream
+            stream.close()
+            assert stream.status == 503, stream.status
+            return None
+        return wait_until(attempt, f"a stream of {book}")
+
     # --- what must always hold ---
 
     def check_invariants(self, books):
@@ -358,7 +365,7 @@ class Ledger:
         with self.lock:
             known = max([seq for (b, _), (_, seq, _) in self.acknowledged.items() if b == book], default=0)
         events = []
-        with self.stream(book) as stream:
+        with self.insist_on_stream(book) as stream:
             while True:
                 event = stream.next(wait_s=PATIENCE_S if len(events) < known else 0.3)
                 if event is None:
