@@ -95,7 +95,7 @@ static void recover_or_exit(struct arbiter *a)
         report_fatal(EXIT_STATUS_FAILED, "cannot make the data directory %s: %s", dir, strerror(error));
     take_lock(a->border, dir);
     set_state(a->border, ARBITER_RECOVERING);
-    error = recover_ledger(a->settings, &a->commit.store, &a->commit.log);
+    error = recover_ledger(a->border, a->settings, &a->commit.store, &a->commit.log);
     if (error)
         _exit(error == EUCLEAN ? EXIT_STATUS_CORRUPT : EXIT_STATUS_FAILED);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/data_dir.h"
+#include "common/durable_file.h"
 
 int directory_lock(const char *data_dir)
 {
@@ -25,28 +26,9 @@ int directory_lock(const char *data_dir)
     return error;
 }
 
-int directory_sync(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
-    int error = fsync(fd) ? errno : 0;
-    close(fd);
-    return error;
-}
-
 static int make_folder(const char *path)
 {
     return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : errno;
-}
-
-/* The directory that holds `path`, newly allocated. */
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        return strdup(".");
-    return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
 int directory_prepare(const char *data_dir)
@@ -60,11 +42,7 @@ int directory_prepare(const char *data_dir)
     }
     if (error == 0)
         error = directory_sync(data_dir);
-    char *parent = parent_of(data_dir);
-    if (error == 0 && parent)
-        error = directory_sync(parent);
-    free(parent);
-    return error;
+    return error ? error : directory_sync_parent(data_dir);
 }
 
 static int empty_folder(const char *path, DIR *dir)

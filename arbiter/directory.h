@@ -1,9 +1,8 @@
 #ifndef TALEA_ARBITER_DIRECTORY_H
 #define TALEA_ARBITER_DIRECTORY_H
 /*
- * The ledger's directory: its lock, its folders, and the file system steps
- * that have an order (new file, fsync file, fsync directory, then use; rename
- * for every replacement).
+ * The ledger's directory: its lock and its folders. (Files in them are made in the
+ * order of durable_file.h.)
  */
 
 /*
@@ -15,9 +14,6 @@ int directory_lock(const char *data_dir) __attribute__((warn_unused_result));
 
 /* Makes <dir> and its folders where they are missing, and syncs what was made. 0 or errno. */
 int directory_prepare(const char *data_dir) __attribute__((warn_unused_result));
-
-/* fsync of a directory. 0 or errno. */
-int directory_sync(const char *path) __attribute__((warn_unused_result));
 
 /* Removes <dir>/<name>, a folder of plain files. 0 also when it was not there, or errno. */
 int directory_remove(const char *data_dir, const char *name) __attribute__((warn_unused_result));

@@ -24,6 +24,7 @@ struct index_writer {
     MDB_dbi table[INDEX_TABLE_COUNT];
     int data_fd; /* for fallocate alone */
     uint64_t map_bytes;
+    uint64_t page_bytes;
 };
 
 static int errno_of(int mdb_error)
@@ -62,6 +63,7 @@ static int allocate(struct index_writer *w, uint64_t bytes)
 
 static int open_environment(struct index_writer *w, const char *path)
 {
+    MDB_stat stat;
     int error = mdb_env_create(&w->env);
     if (error == 0)
         error = mdb_env_set_maxdbs(w->env, INDEX_TABLE_COUNT);
@@ -71,6 +73,10 @@ static int open_environment(struct index_writer *w, const char *path)
         error = mdb_env_set_mapsize(w->env, w->map_bytes);
     if (error == 0)
         error = mdb_env_open(w->env, path, MDB_WRITEMAP | MDB_NOSYNC | MDB_NOTLS, 0600);
+    if (error == 0)
+        error = mdb_env_stat(w->env, &stat);
+    if (error == 0)
+        w->page_bytes = stat.ms_psize;
     return error;
 }
 
@@ -151,6 +157,14 @@ static int grow_map(struct index_writer *w, uint64_t bytes)
     return errno_of(error ? error : renewed);
 }
 
+uint64_t index_writer_used_bytes(struct index_writer *w)
+{
+    MDB_envinfo info;
+    int error = mdb_env_info(w->env, &info);
+    assert(error == 0); /* it fails without an environment alone */
+    return ((uint64_t)info.me_last_pgno + 1) * w->page_bytes;
+}
+
 /*
  * A put may copy its leaf and the branches over it, and split them; puts are
  * sorted, so neighbours share most of that. Four pages each and the bytes
@@ -158,15 +172,7 @@ static int grow_map(struct index_writer *w, uint64_t bytes)
  */
 static int ensure_room(struct index_writer *w, uint64_t put_count, uint64_t put_bytes)
 {
-    MDB_envinfo info;
-    MDB_stat stat;
-    int error = mdb_env_info(w->env, &info);
-    if (error == 0)
-        error = mdb_env_stat(w->env, &stat);
-    if (error)
-        return errno_of(error);
-    uint64_t used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
-    uint64_t need = used + (put_count * 4 + 256) * stat.ms_psize + 2 * put_bytes;
+    uint64_t need = index_writer_used_bytes(w) + (put_count * 4 + 256) * w->page_bytes + 2 * put_bytes;
     if (need <= w->map_bytes)
         return 0;
     uint64_t comfortable = w->map_bytes + w->map_bytes / 4;

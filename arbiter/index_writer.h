@@ -43,6 +43,9 @@ void index_writer_abort(struct index_writer *writer);
 int index_writer_sync(struct index_writer *writer) __attribute__((warn_unused_result));
 
 /* Frees the places in the reader table that dead processes left. */
+/* How many first bytes of data.mdb hold anything. */
+uint64_t index_writer_used_bytes(struct index_writer *writer);
+
 void index_writer_clear_dead_readers(struct index_writer *writer);
 
 #endif

@@ -16,36 +16,34 @@
 #include <stdint.h>
 
 #include "arbiter/log_writer.h"
-#include "common/log_format.h"
-
-/* A place to begin at: the position of a batch (or of the end), with what is known there. */
-struct log_mark {
-    uint64_t position;
-    uint64_t next_batch;
-    struct sha256 chain;
-    struct uuid ledger;
-};
+#include "common/log_scan.h"
 
 /* A batch's position is that of its header. Non-zero ends the recovery with that error (the visitor has reported it). */
 typedef int log_batch_fn(void *context, const struct batch_header *header, struct bytes payload,
                          const struct log_mark *after);
 
+struct log_recovery_plan {
+    const struct log_mark *from; /* NULL: the genesis */
+    uint64_t witness;            /* up to here the log is known to have been durable; 0: not known */
+    const char *witness_name;    /* by what */
+    log_batch_fn *visit;
+    void (*progress)(void *context, unsigned percent, uint64_t seconds_left); /* every few seconds; may be NULL */
+    void *context;
+};
+
 struct recovered_log {
     struct log_head head;
     int segment_sealed; /* the last batch ended its segment, no successor is there yet */
-    uint64_t bytes;     /* of all segments up to the head */
 };
 
 /*
- * Opens nothing for good and writes only to cut a torn tail. `from` may be
- * NULL: the genesis. `witness` is a position up to which the log is known to
- * have been durable (0: none), `witness_name` says by what.
+ * Opens nothing for good and writes only to cut a torn tail.
  * 0; ENOENT: there is no log; EUCLEAN: refused, reported; or errno, reported.
  */
-int log_recover(const char *data_dir, const struct log_mark *from, uint64_t witness, const char *witness_name,
-                log_batch_fn *visit, void *context, struct recovered_log *out) __attribute__((warn_unused_result));
+int log_recover(const char *data_dir, const struct log_recovery_plan *plan, struct recovered_log *out)
+    __attribute__((warn_unused_result));
 
-/* The uuid of the log's ledger, and the position of its first segment's end of header. ENOENT: there is no log; else as above. */
+/* The uuid of the log's ledger. ENOENT: there is no log; else as above. */
 int log_identify(const char *data_dir, struct uuid *ledger) __attribute__((warn_unused_result));
 
 #endif

@@ -20,8 +20,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "arbiter/directory.h"
 #include "common/data_dir.h"
+#include "common/durable_file.h"
 #include "common/exit_status.h"
 #include "common/log_format.h"
 #include "common/report.h"
@@ -38,23 +38,6 @@ struct log_writer {
     uint64_t segment_max;
     uint64_t filled; /* position up to which the segment's file is written (zeros behind the head) and synced */
 };
-
-static int write_fully(int fd, const uint8_t *p, size_t n, off_t offset)
-{
-    while (n > 0) {
-        ssize_t done = pwrite(fd, p, n, offset);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return errno;
-        if (done == 0)
-            return EIO;
-        p += done;
-        n -= (size_t)done;
-        offset += done;
-    }
-    return 0;
-}
 
 static int fill_with_zeros(int fd, uint64_t from, uint64_t to)
 {
@@ -98,10 +81,10 @@ static int publish_next_file(const char *log_dir, uint64_t position)
     segment_name(position, name);
     char *from = data_dir_path(log_dir, NEXT_SEGMENT_NAME);
     char *to = data_dir_path(log_dir, name);
-    int error = rename(from, to) ? errno : 0;
+    int error = durable_rename(from, to);
     free(from);
     free(to);
-    return error ? error : directory_sync(log_dir);
+    return error;
 }
 
 static uint64_t first_fill(uint64_t segment_max)

@@ -7,13 +7,14 @@
 #include <unistd.h>
 
 #include "arbiter/directory.h"
-#include "arbiter/index_state.h"
 #include "arbiter/snapshot.h"
 #include "common/data_dir.h"
+#include "common/index_state.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
 
 struct recovering {
+    struct border *border;
     const struct settings *settings;
     char *index_path;
     struct uuid ledger;
@@ -72,10 +73,20 @@ static int open_store(struct recovering *r, struct store **store, bool *has_mark
 {
     const char *why = NULL;
     uint64_t cap = r->settings->log_idem_hot_cap;
-    bool usable = index_state_usable(r->index_path, r->ledger, &why);
+    uint64_t sealed_at; /* by a clean stop; 0: there was none */
+    bool usable = index_state_usable(r->index_path, r->ledger, &sealed_at, &why);
+    see_witness(r, sealed_at, "clean stop");
+    if (usable && atomic_load(&r->border->index_distrusted)) {
+        usable = false;
+        why = "the arbiter before this one died of it";
+    }
     int error = usable ? 0 : replace_index(r, why);
     if (error == 0)
         error = store_open(r->settings->data_dir, r->ledger, cap, store, has_mark, mark);
+    if (error == 0 && usable && sealed_at != 0 && store_index_position(*store) != sealed_at) {
+        store_close(store);
+        error = EUCLEAN;
+    }
     /* What LMDB itself takes for broken, or what holds no state of ours: once more without it. */
     if (error && error != ENOSPC && error != EDQUOT && error != ENOMEM) {
         error = replace_index(r, strerror(error));
@@ -87,13 +98,44 @@ static int open_store(struct recovering *r, struct store **store, bool *has_mark
     return error;
 }
 
+struct replaying {
+    struct border *border;
+    struct store *store;
+};
+
+static int replay_batch(void *context, const struct batch_header *header, struct bytes payload,
+                        const struct log_mark *after)
+{
+    struct replaying *replaying = context;
+    return store_replay_batch(replaying->store, header, payload, after);
+}
+
+/* For the master, who tells the service manager. */
+static void tell_progress(void *context, unsigned percent, uint64_t seconds_left)
+{
+    struct replaying *replaying = context;
+    atomic_store(&replaying->border->recovery_percent, percent);
+    atomic_store(&replaying->border->recovery_seconds_left, seconds_left);
+    uint64_t one = 1;
+    ssize_t done = write(replaying->border->master_event_fd, &one, sizeof one);
+    (void)done;
+}
+
 static int replay(struct recovering *r, struct store *store, const struct log_mark *mark, struct recovered_log *log)
 {
     see_witness(r, snapshots_newest(r->settings->data_dir), "newest snapshot");
     see_witness(r, store_index_position(store), "index");
     if (mark)
         see_witness(r, mark->position, "idempotency index");
-    int error = log_recover(r->settings->data_dir, mark, r->witness, r->witness_name, store_replay_batch, store, log);
+    struct log_recovery_plan plan = {
+        .from = mark,
+        .witness = r->witness,
+        .witness_name = r->witness_name,
+        .visit = replay_batch,
+        .progress = tell_progress,
+        .context = &(struct replaying){r->border, store},
+    };
+    int error = log_recover(r->settings->data_dir, &plan, log);
     return error ? error : store_replay_end(store);
 }
 
@@ -119,9 +161,9 @@ static int recover(struct recovering *r, struct store **store, struct log_writer
     return error;
 }
 
-int recover_ledger(const struct settings *settings, struct store **store, struct log_writer **log)
+int recover_ledger(struct border *border, const struct settings *settings, struct store **store, struct log_writer **log)
 {
-    struct recovering r = {.settings = settings, .witness_name = "log"};
+    struct recovering r = {.border = border, .settings = settings, .witness_name = "log"};
     uint64_t begin = clock_monotonic_ns();
     r.index_path = data_dir_path(settings->data_dir, DATA_DIR_INDEX);
     *store = NULL;

@@ -8,13 +8,14 @@
  */
 #include "arbiter/log_writer.h"
 #include "arbiter/store.h"
+#include "common/border.h"
 #include "common/settings.h"
 
 /*
  * The directory is locked and prepared. 0 with both made; EUCLEAN when the
  * files are damaged, foreign or incomplete (reported in one line); or errno (reported).
  */
-int recover_ledger(const struct settings *settings, struct store **store, struct log_writer **log)
+int recover_ledger(struct border *border, const struct settings *settings, struct store **store, struct log_writer **log)
     __attribute__((warn_unused_result));
 
 #endif

@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "arbiter/directory.h"
 #include "common/data_dir.h"
+#include "common/durable_file.h"
 #include "common/exit_status.h"
 #include "common/index_schema.h"
 #include "common/report.h"
@@ -171,7 +171,7 @@ static int make_snapshot(const char *data_dir)
         error = read_meta(temporary, &meta);
     if (error == 0) {
         final = snapshot_path(folder, meta.position);
-        error = rename(temporary, final) != 0 ? errno : directory_sync(folder);
+        error = durable_rename(temporary, final);
     }
     if (error == 0)
         drop_old(folder);

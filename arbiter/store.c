@@ -14,12 +14,12 @@
 
 #include "arbiter/idempotency.h"
 #include "arbiter/index_changes.h"
-#include "arbiter/index_state.h"
 #include "arbiter/index_writer.h"
 #include "arbiter/working_set.h"
 #include "common/data_dir.h"
 #include "common/event.h"
 #include "common/exit_status.h"
+#include "common/index_state.h"
 #include "common/ledger.h"
 #include "common/report.h"
 
@@ -72,7 +72,7 @@ int store_open(const char *data_dir, struct uuid ledger, uint64_t idem_hot_cap, 
     s->changes = index_changes_create();
     int error = index_writer_open(s->index_path, &s->index);
     if (error == 0)
-        error = index_state_write(s->index_path, ledger, false);
+        error = index_state_write_open(s->index_path, ledger);
     if (error == 0) {
         s->set = working_set_create(s->index);
         error = index_is_ours(s) ? 0 : EUCLEAN;
@@ -381,7 +381,8 @@ int store_maintain(struct store *s)
 int store_seal(struct store *s)
 {
     int error = index_writer_sync(s->index);
-    return error ? error : index_state_write(s->index_path, s->ledger, true);
+    return error ? error : index_state_write_clean(s->index_path, s->ledger, store_index_position(s),
+                                                    index_writer_used_bytes(s->index));
 }
 
 void store_clear_dead_readers(struct store *s)
@@ -457,10 +458,9 @@ static int replay_event(struct store *s, const struct event *event, struct bytes
     return 0;
 }
 
-int store_replay_batch(void *context, const struct batch_header *header, struct bytes payload,
+int store_replay_batch(struct store *s, const struct batch_header *header, struct bytes payload,
                        const struct log_mark *after)
 {
-    struct store *s = context;
     bool in_index = header->position < s->settled.position;
     uint32_t count = 0;
     if (header->event_count == 0)

@@ -52,8 +52,8 @@ uint32_t store_event_count(const struct store *store);
 /* `after` is the log's end once the batch is durable. 0 or errno (nothing can be done but end). */
 int store_commit(struct store *store, const struct log_mark *after) __attribute__((warn_unused_result));
 
-/* A log_batch_fn; context is the store. Reports what it refuses. Commits by itself from time to time. */
-int store_replay_batch(void *store, const struct batch_header *header, struct bytes payload,
+/* One batch of the log, from wherever store_open's mark says on. Reports what it refuses. Commits by itself from time to time. */
+int store_replay_batch(struct store *store, const struct batch_header *header, struct bytes payload,
                        const struct log_mark *after);
 /* After the last batch. */
 int store_replay_end(struct store *store) __attribute__((warn_unused_result));

@@ -108,6 +108,9 @@ struct border {
     _Atomic uint32_t arbiter_state; /* enum arbiter_state */
     _Atomic uint64_t arbiter_epoch; /* counts arbiters; raised by each new one before READY. Submissions carry it */
     _Atomic int32_t arbiter_pid;    /* written by the master */
+    _Atomic uint32_t index_distrusted; /* bool: an arbiter died while it opened the index; written by the master */
+    _Atomic uint32_t recovery_percent; /* while RECOVERING; written by the arbiter every few seconds */
+    _Atomic uint64_t recovery_seconds_left;
     _Atomic uint32_t index_generation; /* raised by the arbiter when it put a new index in the old one's place */
     _Atomic uint64_t durable_position; /* end of the last batch that is on stable storage; written by the arbiter */
     struct arbiter_counters arbiter;

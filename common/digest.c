@@ -5,8 +5,11 @@
  * standard CRC-32C does both. libcrypto's SHA-256 is fetched once, and each
  * thread keeps one context: making one costs more than hashing a key.
  */
+#include <errno.h>
 #include <limits.h>
 #include <openssl/evp.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <isa-l/crc.h>
 
@@ -24,6 +27,28 @@ uint32_t crc32c(uint32_t crc, const void *p, size_t n)
         n -= (size_t)step;
     }
     return ~crc;
+}
+
+int crc32c_of_file(int fd, uint64_t bytes, uint32_t *out)
+{
+    size_t room = 1u << 20;
+    uint8_t *chunk = malloc(room);
+    int error = chunk ? 0 : ENOMEM;
+    *out = 0;
+    for (uint64_t done = 0; error == 0 && done < bytes;) {
+        size_t want = bytes - done < room ? (size_t)(bytes - done) : room;
+        ssize_t n = pread(fd, chunk, want, (off_t)done);
+        if (n > 0) {
+            *out = crc32c(*out, chunk, (size_t)n);
+            done += (uint64_t)n;
+        } else if (n == 0) {
+            error = EBADMSG;
+        } else if (errno != EINTR) {
+            error = errno;
+        }
+    }
+    free(chunk);
+    return error;
 }
 
 struct sha256 sha256_of(const struct bytes *parts, size_t count)

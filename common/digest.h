@@ -19,6 +19,9 @@ struct sha256 {
 /* Continues from `crc`, 0 to begin: crc32c(crc32c(0, a), b) is that of a followed by b. crc32c(0, "123456789") is 0xe3069283. */
 uint32_t crc32c(uint32_t crc, const void *p, size_t n);
 
+/* Of the file's first `bytes` bytes, from its front. 0; EBADMSG: the file is shorter; or errno of read(2). */
+int crc32c_of_file(int fd, uint64_t bytes, uint32_t *out) __attribute__((warn_unused_result));
+
 /* SHA-256 over the parts one after another. One context for each thread is kept for reuse. */
 struct sha256 sha256_of(const struct bytes *parts, size_t count);
 

@@ -16,6 +16,7 @@
 
 #include "common/buffer.h"
 #include "common/dotenv.h"
+#include "common/durable_file.h"
 #include "common/exit_status.h"
 #include "common/report.h"
 #include "common/settings.h"
@@ -159,39 +160,6 @@ static void add_token(struct buffer *out)
     explicit_bzero(octets, sizeof octets);
 }
 
-static int write_and_sync(int fd, struct bytes text)
-{
-    ssize_t n = write(fd, text.base, text.len);
-    if (n < 0)
-        return errno;
-    if ((size_t)n != text.len)
-        return EIO;
-    return fsync(fd) ? errno : 0;
-}
-
-/* Temporary name, mode 0600 from the first byte on, fsync, rename. */
-static int replace_file(const char *path, struct bytes text)
-{
-    char *temporary;
-    if (asprintf(&temporary, "%s.new", path) < 0)
-        return ENOMEM;
-    if (unlink(temporary) != 0 && errno != ENOENT) {
-        int error = errno;
-        free(temporary);
-        return error;
-    }
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    int error = fd < 0 ? errno : write_and_sync(fd, text);
-    if (fd >= 0)
-        close(fd);
-    if (error == 0 && rename(temporary, path) != 0)
-        error = errno;
-    if (error)
-        unlink(temporary);
-    free(temporary);
-    return error;
-}
-
 static int write_env(const struct options *o, const char *db_url, const struct dotenv *env, const char *default_bind)
 {
     struct buffer text = {0};
@@ -204,7 +172,7 @@ static int write_env(const struct options *o, const char *db_url, const struct d
     buffer_printf(&text, "TALEA_DB_URL=%s\nTALEA_BIND=%s\n", db_url, bind ? bind : default_bind);
     add_token(&text);
     keep_other_lines(o->env_out, env, &text);
-    int error = replace_file(o->env_out, buffer_bytes(&text));
+    int error = durable_replace(o->env_out, buffer_bytes(&text));
     explicit_bzero(text.base, text.len);
     buffer_free(&text);
     if (error)

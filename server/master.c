@@ -258,9 +258,15 @@ static bool is_hopeless(const struct master *m, int status)
            (m->state == MASTER_STARTING && (code == EXIT_STATUS_LOCKED || code == EXIT_STATUS_FAILED));
 }
 
+static bool died_of_itself(int signal_number)
+{
+    return signal_number == SIGSEGV || signal_number == SIGBUS || signal_number == SIGABRT || signal_number == SIGFPE;
+}
+
 static void arbiter_died(struct master *m, int status)
 {
     pid_t pid = m->arbiter.pid;
+    bool recovering = atomic_load(&m->border->arbiter_state) == ARBITER_RECOVERING;
     bool ordered = m->state == MASTER_STOPPING && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STATUS_OK;
     m->arbiter.pid = 0;
     atomic_store(&m->border->arbiter_state, ARBITER_DOWN);
@@ -275,6 +281,8 @@ static void arbiter_died(struct master *m, int status)
         stop(m);
         return;
     }
+    /* LMDB does not check its pages: a damaged index can kill who reads it. The next one rebuilds it. */
+    atomic_store(&m->border->index_distrusted, recovering && WIFSIGNALED(status) && died_of_itself(WTERMSIG(status)));
     counter_add(&m->border->arbiter.restarts, 1);
     replace_child(&m->arbiter, "arbiter", pid, status);
 }

@@ -60,7 +60,14 @@ static int recover_from(const char *dir, const struct log_mark *from, uint64_t w
                         struct recovered_log *log)
 {
     *seen = (struct seen){0};
-    return log_recover(dir, from, witness, "index", see, seen, log);
+    struct log_recovery_plan plan = {
+        .from = from,
+        .witness = witness,
+        .witness_name = "index",
+        .visit = see,
+        .context = seen,
+    };
+    return log_recover(dir, &plan, log);
 }
 
 static int recover(const char *dir, struct seen *seen, struct recovered_log *log)
