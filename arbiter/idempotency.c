@@ -1,165 +1,64 @@
 #include "arbiter/idempotency.h"
 
 /*
- * <dir>/idempotency has two tables: "keys" (run BE4, digest -> struct
- * spilled) and "state" ("state" -> struct spill_state). One spill is one LMDB
- * transaction that is synced when it commits, so the mark never runs ahead of
- * the keys.
+ * A spill runs beside the commit path: the keys that are not on disk yet are
+ * copied, and a thread of its own sorts them, writes the run and takes it into
+ * the filter. When it has ended the run is published and its keys may leave
+ * the memory. One spill at a time; the thread touches nothing but its copy,
+ * the runs and unpublished columns of the filter.
  */
-#include <assert.h>
 #include <errno.h>
-#include <lmdb.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "arbiter/directory.h"
-#include "arbiter/hot_keys.h"
-#include "arbiter/key_filter.h"
+#include "arbiter/key_runs.h"
 #include "common/data_dir.h"
 #include "common/exit_status.h"
-#include "common/index_schema.h"
-#include "common/little_endian.h"
 #include "common/report.h"
+#include "common/rfc3339.h"
 
-#define SPILL_VERSION 1
 #define SPILL_KEYS_MAX 65536
-#define MAP_BYTES (1ull << 40) /* address space alone: without MDB_WRITEMAP the file grows as it is written */
-#define KEY_BYTES (4 + SHA256_SIZE)
+#define RETRY_AFTER_NS 1000000000u
 
-struct spilled {
-    uint64_t seq;
-    int64_t at_us;
-    struct uuid tx_id;
+struct spill {
+    pthread_t thread;
+    bool running;
+    atomic_bool ended;
+    int error;
+    uint64_t first, end; /* numbers of the hot keys that it copies */
+    struct hot_key *keys;
+    struct new_run run;
+    struct key_runs *runs;
+    struct run_filter *filter;
 };
-_Static_assert(sizeof(struct spilled) == 32, "file format");
-
-struct spill_state {
-    uint32_t version;
-    uint32_t run_count;
-    uint64_t key_count;
-    uint64_t position; /* in the log: every key before it is here */
-    uint64_t next_batch;
-    struct sha256 chain;
-    struct uuid ledger;
-};
-_Static_assert(sizeof(struct spill_state) == 80, "file format");
 
 struct idempotency {
-    MDB_env *env;
-    MDB_dbi keys, state_table;
-    MDB_txn *reading; /* reset between looks */
-    struct spill_state state;
+    char *data_dir;
+    struct key_runs *runs;
+    struct run_filter *filter;
     struct hot_keys *hot;
-    struct key_filter *filter;
     uint64_t hot_cap;
     uint64_t unspilled; /* number of the first hot key that is not on disk */
+    struct spill spill;
+    uint64_t retry_ns; /* a spill failed: not before */
 };
-
-static int errno_of(int mdb_error)
-{
-    return mdb_error >= 0 ? mdb_error : EIO;
-}
-
-struct sha256 idempotency_digest(struct bytes book, struct bytes key)
-{
-    uint8_t length[4];
-    put_u32(length, (uint32_t)book.len);
-    struct bytes parts[] = {bytes_of(length, sizeof length), book, key};
-    return sha256_of(parts, 3);
-}
 
 /* --- opening --- */
 
-static int open_tables(struct idempotency *i)
+static int load(struct idempotency *i, struct uuid ledger)
 {
-    MDB_txn *txn;
-    int error = mdb_txn_begin(i->env, NULL, 0, &txn);
-    if (error)
-        return error;
-    error = mdb_dbi_open(txn, "keys", MDB_CREATE, &i->keys);
+    i->filter = run_filter_create();
+    int error = key_runs_open(i->data_dir, ledger, &i->runs);
     if (error == 0)
-        error = mdb_dbi_open(txn, "state", MDB_CREATE, &i->state_table);
+        error = key_runs_load_filter(i->runs, i->filter);
     if (error) {
-        mdb_txn_abort(txn);
-        return error;
+        key_runs_close(&i->runs);
+        run_filter_destroy(&i->filter);
     }
-    return mdb_txn_commit(txn);
-}
-
-static int open_environment(struct idempotency *i, const char *path)
-{
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return errno;
-    int error = mdb_env_create(&i->env);
-    if (error == 0)
-        error = mdb_env_set_maxdbs(i->env, 2);
-    if (error == 0)
-        error = mdb_env_set_mapsize(i->env, MAP_BYTES);
-    if (error == 0)
-        error = mdb_env_open(i->env, path, MDB_NOTLS, 0600);
-    if (error == 0)
-        error = open_tables(i);
-    if (error == 0)
-        error = mdb_txn_begin(i->env, NULL, MDB_RDONLY, &i->reading);
-    return error;
-}
-
-static void close_environment(struct idempotency *i)
-{
-    if (i->reading)
-        mdb_txn_abort(i->reading);
-    if (i->env)
-        mdb_env_close(i->env);
-    i->reading = NULL;
-    i->env = NULL;
-}
-
-/* 0 with the state read; ENOENT: it is new; EBADMSG: not ours. */
-static int read_state(struct idempotency *i, struct uuid ledger)
-{
-    MDB_val k = {5, (void *)"state"}, v;
-    int error = mdb_get(i->reading, i->state_table, &k, &v);
-    if (error == MDB_NOTFOUND)
-        return ENOENT;
-    if (error || v.mv_size != sizeof i->state)
-        return EBADMSG;
-    memcpy(&i->state, v.mv_data, sizeof i->state);
-    if (i->state.version != SPILL_VERSION || memcmp(&i->state.ledger, &ledger, sizeof ledger) != 0)
-        return EBADMSG;
-    return 0;
-}
-
-/* Every spilled key into the filter; and their number must be what the state says. */
-static int fill_filter(struct idempotency *i)
-{
-    MDB_cursor *cursor;
-    MDB_val k, v;
-    uint64_t count = 0;
-    int error = mdb_cursor_open(i->reading, i->keys, &cursor);
-    if (error)
-        return EBADMSG;
-    while ((error = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
-        struct sha256 digest;
-        if (k.mv_size != KEY_BYTES || v.mv_size != sizeof(struct spilled))
-            break;
-        memcpy(&digest, (uint8_t *)k.mv_data + 4, sizeof digest);
-        key_filter_add(i->filter, &digest);
-        count++;
-    }
-    mdb_cursor_close(cursor);
-    return error == MDB_NOTFOUND && count == i->state.key_count ? 0 : EBADMSG;
-}
-
-static int load(struct idempotency *i, const char *path, struct uuid ledger)
-{
-    int error = errno_of(open_environment(i, path));
-    if (error == 0)
-        error = read_state(i, ledger);
-    if (error == 0)
-        error = fill_filter(i);
-    if (i->reading)
-        mdb_txn_reset(i->reading);
     return error;
 }
 
@@ -167,36 +66,35 @@ int idempotency_open(const char *data_dir, struct uuid ledger, uint64_t hot_cap,
                      bool *has_mark, struct log_mark *mark)
 {
     struct idempotency *i = calloc(1, sizeof *i);
-    if (!i)
+    if (!i || !(i->data_dir = strdup(data_dir)))
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     i->hot_cap = hot_cap;
     i->hot = hot_keys_create();
-    i->filter = key_filter_create();
-    char *path = data_dir_path(data_dir, DATA_DIR_IDEMPOTENCY);
-    int error = load(i, path, ledger);
-    *has_mark = error == 0;
-    if (error && error != ENOENT) {
-        report(REPORT_WARNING, "%s is damaged or another ledger's (%s): thrown away, its keys are read from the log",
-               path, strerror(error));
-        close_environment(i);
-        key_filter_destroy(&i->filter);
-        i->filter = key_filter_create();
-        i->state = (struct spill_state){0};
+    int error = load(i, ledger);
+    if (error == EBADMSG || error == EINVAL) { /* EINVAL: LMDB takes the file for none of its own */
+        report(REPORT_WARNING,
+               "%s/" DATA_DIR_IDEMPOTENCY " is damaged or another ledger's: thrown away, its keys are read from the log",
+               data_dir);
         error = directory_remove(data_dir, DATA_DIR_IDEMPOTENCY);
         if (error == 0)
-            error = load(i, path, ledger);
+            error = load(i, ledger);
     }
-    free(path);
-    if (error && error != ENOENT) {
+    if (error) {
         idempotency_close(&i);
         return error;
     }
-    if (*has_mark)
-        *mark = (struct log_mark){i->state.position, i->state.next_batch, i->state.chain, i->state.ledger};
-    i->state.version = SPILL_VERSION;
-    i->state.ledger = ledger;
+    const struct key_state *state = key_runs_state(i->runs);
+    *has_mark = state->position != 0;
+    *mark = (struct log_mark){state->position, state->next_batch, state->chain, state->ledger};
     *out = i;
     return 0;
+}
+
+static void wait_for_spill(struct idempotency *i)
+{
+    if (i->spill.running)
+        pthread_join(i->spill.thread, NULL);
+    i->spill.running = false;
 }
 
 void idempotency_close(struct idempotency **idempotency)
@@ -204,124 +102,143 @@ void idempotency_close(struct idempotency **idempotency)
     struct idempotency *i = *idempotency;
     if (!i)
         return;
-    close_environment(i);
+    if (i->spill.running) {
+        wait_for_spill(i);
+        free(i->spill.keys);
+    }
+    key_runs_close(&i->runs);
+    run_filter_destroy(&i->filter);
     hot_keys_destroy(&i->hot);
-    key_filter_destroy(&i->filter);
+    free(i->data_dir);
     free(i);
     *idempotency = NULL;
 }
 
+uint64_t idempotency_spilled_position(const struct idempotency *i)
+{
+    return key_runs_state(i->runs)->position;
+}
+
 /* --- looking --- */
 
-static void run_key(uint32_t run, const struct sha256 *digest, uint8_t out[static KEY_BYTES])
+/* "Not found" would post twice: without a true answer from the disk there is none to give. */
+static void cannot_look(struct idempotency *i, int error)
 {
-    number_key(run, out);
-    memcpy(out + 4, digest->octets, SHA256_SIZE);
+    if (error != EBADMSG)
+        report_fatal(EXIT_STATUS_FAILED, "cannot read the spilled idempotency keys: %s", strerror(error));
+    int removed = directory_remove(i->data_dir, DATA_DIR_IDEMPOTENCY);
+    if (removed)
+        report_fatal(EXIT_STATUS_FAILED, "%s/" DATA_DIR_IDEMPOTENCY " is damaged and cannot be removed: %s", i->data_dir,
+                     strerror(removed));
+    report_fatal(EXIT_STATUS_REBUILD,
+                 "%s/" DATA_DIR_IDEMPOTENCY " is damaged: thrown away, the restart reads its keys from the log", i->data_dir);
 }
 
-static bool find_spilled(struct idempotency *i, const struct sha256 *digest, struct committed *out)
+struct search {
+    struct idempotency *idempotency;
+    const struct sha256 *digest;
+    struct key_value *out;
+};
+
+static bool look_into_run(void *context, uint32_t run)
 {
-    bool found = false;
-    int error = mdb_txn_renew(i->reading);
-    for (uint32_t run = i->state.run_count; error == 0 && !found && run-- > 0;) {
-        uint8_t key[KEY_BYTES];
-        run_key(run, digest, key);
-        MDB_val k = {sizeof key, key}, v;
-        error = mdb_get(i->reading, i->keys, &k, &v);
-        if (error == 0 && v.mv_size == sizeof(struct spilled)) {
-            struct spilled spilled;
-            memcpy(&spilled, v.mv_data, sizeof spilled);
-            *out = (struct committed){spilled.seq, spilled.at_us, spilled.tx_id};
-            found = true;
-        } else if (error == MDB_NOTFOUND) {
-            error = 0;
-        }
-    }
-    mdb_txn_reset(i->reading);
-    /* "Not found" would post twice: with no answer from the disk there is none to give. */
-    if (error)
-        report_fatal(EXIT_STATUS_FAILED, "cannot read the spilled idempotency keys: %s", mdb_strerror(error));
-    return found;
+    struct search *search = context;
+    int error = key_runs_find(search->idempotency->runs, run, search->digest, search->out);
+    if (error && error != ENOENT)
+        cannot_look(search->idempotency, error);
+    return error == 0;
 }
 
-bool idempotency_find(struct idempotency *i, const struct sha256 *digest, struct committed *out)
+bool idempotency_find(struct idempotency *i, const struct sha256 *digest, struct key_value *out)
 {
     const struct hot_key *hot = hot_keys_find(i->hot, digest);
     if (hot) {
-        *out = (struct committed){hot->seq, hot->at_us, hot->tx_id};
+        *out = (struct key_value){hot->seq, hot->at_us, hot->tx_id};
         return true;
     }
-    return key_filter_may_contain(i->filter, digest) && find_spilled(i, digest, out);
+    return run_filter_search(i->filter, digest, look_into_run, &(struct search){i, digest, out});
 }
 
-void idempotency_add(struct idempotency *i, const struct sha256 *digest, const struct committed *committed)
+void idempotency_add(struct idempotency *i, const struct sha256 *digest, const struct key_value *value)
 {
-    hot_keys_add(i->hot, &(struct hot_key){*digest, committed->seq, committed->at_us, committed->tx_id});
+    hot_keys_add(i->hot, &(struct hot_key){*digest, value->seq, value->at_us, value->tx_id});
 }
 
-/* --- spilling --- */
+/* --- spilling, in its thread --- */
 
 static int compare_hot_keys(const void *a, const void *b)
 {
-    const struct hot_key *const *x = a, *const *y = b;
-    return memcmp((*x)->digest.octets, (*y)->digest.octets, SHA256_SIZE);
+    const struct hot_key *x = a, *y = b;
+    return memcmp(x->digest.octets, y->digest.octets, SHA256_SIZE);
 }
 
-/* All keys from i->unspilled on, sorted; newly allocated. */
-static const struct hot_key **sorted_unspilled(struct idempotency *i, size_t *count)
+static void *spill(void *context)
 {
-    *count = (size_t)(hot_keys_end(i->hot) - i->unspilled);
-    const struct hot_key **sorted = malloc(*count * sizeof *sorted);
-    if (!sorted)
+    struct spill *s = context;
+    struct new_run *run = &s->run;
+    unsigned log2 = run_filter_log2(run->count);
+    uint8_t *bits = calloc(1, (size_t)1 << (log2 - 3));
+    if (!bits)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory while spilling idempotency keys");
-    for (size_t n = 0; n < *count; n++)
-        sorted[n] = hot_keys_at(i->hot, i->unspilled + n);
-    qsort(sorted, *count, sizeof *sorted, compare_hot_keys);
-    return sorted;
+    qsort(s->keys, run->count, sizeof *s->keys, compare_hot_keys);
+    for (size_t n = 0; n < run->count; n++)
+        run_filter_set(bits, log2, &s->keys[n].digest);
+    run->filter = bits;
+    run->filter_log2 = log2;
+    s->error = key_runs_write(s->runs, run);
+    if (s->error == 0)
+        run_filter_insert(s->filter, log2, &(struct run_bits){run->state.run_count - 1, bits});
+    free(bits);
+    atomic_store(&s->ended, true);
+    return NULL;
 }
 
-static int put_run(struct idempotency *i, MDB_txn *txn, const struct hot_key **sorted, size_t count,
-                   const struct spill_state *state)
+/* --- spilling, on the commit path --- */
+
+static int start_spill(struct idempotency *i, const struct log_mark *mark)
 {
-    int error = 0;
-    for (size_t n = 0; error == 0 && n < count; n++) {
-        uint8_t key[KEY_BYTES];
-        struct spilled spilled = {sorted[n]->seq, sorted[n]->at_us, sorted[n]->tx_id};
-        run_key(i->state.run_count, &sorted[n]->digest, key);
-        MDB_val k = {sizeof key, key}, v = {sizeof spilled, &spilled};
-        error = mdb_put(txn, i->keys, &k, &v, MDB_APPEND);
-    }
-    MDB_val k = {5, (void *)"state"}, v = {sizeof *state, (void *)state};
-    return error ? error : mdb_put(txn, i->state_table, &k, &v, 0);
+    struct spill *s = &i->spill;
+    s->first = i->unspilled;
+    s->end = hot_keys_end(i->hot);
+    s->runs = i->runs;
+    s->filter = i->filter;
+    s->run = (struct new_run){.count = (size_t)(s->end - s->first)};
+    s->run.state = (struct key_state){
+        .position = mark->position,
+        .next_batch = mark->next_batch,
+        .chain = mark->chain,
+        .ledger = mark->ledger,
+    };
+    s->keys = malloc(s->run.count * sizeof *s->keys);
+    if (!s->keys)
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory while spilling idempotency keys");
+    for (size_t n = 0; n < s->run.count; n++)
+        s->keys[n] = *hot_keys_at(i->hot, s->first + n);
+    s->run.keys = s->keys;
+    atomic_store(&s->ended, false);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&s->thread, NULL, spill, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    s->running = error == 0;
+    if (error)
+        free(s->keys);
+    return error;
 }
 
-static int spill(struct idempotency *i, const struct log_mark *mark)
+/* Takes over what an ended spill has done. */
+static int finish_spill(struct idempotency *i)
 {
-    size_t count;
-    const struct hot_key **sorted = sorted_unspilled(i, &count);
-    struct spill_state state = i->state;
-    state.run_count++;
-    state.key_count += count;
-    state.position = mark->position;
-    state.next_batch = mark->next_batch;
-    state.chain = mark->chain;
-    MDB_txn *txn;
-    int error = mdb_txn_begin(i->env, NULL, 0, &txn);
-    if (error == 0) {
-        error = put_run(i, txn, sorted, count, &state);
-        if (error)
-            mdb_txn_abort(txn);
-        else
-            error = mdb_txn_commit(txn); /* synced */
+    struct spill *s = &i->spill;
+    wait_for_spill(i);
+    free(s->keys);
+    if (s->error == 0) {
+        key_runs_publish(i->runs, &s->run);
+        run_filter_publish(i->filter);
+        i->unspilled = s->end;
     }
-    if (error == 0) {
-        for (size_t n = 0; n < count; n++)
-            key_filter_add(i->filter, &sorted[n]->digest);
-        i->state = state;
-        i->unspilled = hot_keys_end(i->hot);
-    }
-    free(sorted);
-    return errno_of(error);
+    return s->error;
 }
 
 /* Keys are copied to the disk long before they leave the memory, so a start has little to read again. */
@@ -331,11 +248,24 @@ static uint64_t spill_after(const struct idempotency *i)
     return quarter < SPILL_KEYS_MAX ? quarter : SPILL_KEYS_MAX;
 }
 
+/* The memory is bounded: beyond this a commit waits for the spill that is under way. */
+static bool must_wait(const struct idempotency *i)
+{
+    return i->spill.running && hot_keys_end(i->hot) - hot_keys_first(i->hot) > i->hot_cap + 2 * spill_after(i);
+}
+
 int idempotency_settle(struct idempotency *i, const struct log_mark *mark)
 {
     int error = 0;
-    if (hot_keys_end(i->hot) - i->unspilled >= spill_after(i))
-        error = spill(i, mark);
+    if (i->spill.running && (atomic_load(&i->spill.ended) || must_wait(i)))
+        error = finish_spill(i);
+    if (error)
+        i->retry_ns = clock_monotonic_ns() + RETRY_AFTER_NS;
+    bool due = !i->spill.running && hot_keys_end(i->hot) - i->unspilled >= spill_after(i);
+    if (error == 0 && due && (i->retry_ns == 0 || clock_monotonic_ns() >= i->retry_ns)) {
+        i->retry_ns = 0;
+        error = start_spill(i, mark);
+    }
     while (hot_keys_end(i->hot) - hot_keys_first(i->hot) > i->hot_cap && hot_keys_first(i->hot) < i->unspilled)
         hot_keys_drop_oldest(i->hot);
     return error;
@@ -348,5 +278,5 @@ uint64_t idempotency_hot_count(const struct idempotency *i)
 
 uint64_t idempotency_spilled_count(const struct idempotency *i)
 {
-    return i->state.key_count;
+    return key_runs_state(i->runs)->key_count;
 }

@@ -7,28 +7,16 @@
  * the place in the log up to which it holds every key. What is newer is read
  * from the log at the start.
  *
- * A key's identity is the SHA-256 of its book's length, its book and itself.
- *
- * Spilled keys are kept in sorted runs, one for each spill, under the key
- * run number BE4 + digest: a spill appends, whatever the digests are. A filter
- * in memory stands in front of all runs; a key that passes it is looked for in
- * the runs, newest first.
+ * A filter in memory stands in front of the spilled ones. Spilling happens in
+ * a thread beside the commit path; every function here is the commit path's.
  */
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "arbiter/log_recovery.h"
-#include "common/digest.h"
-#include "common/uuid7.h"
+#include "common/key_schema.h"
 
 struct idempotency;
-
-/* What the first commit of a key answered. */
-struct committed {
-    uint64_t seq;
-    int64_t at_us;
-    struct uuid tx_id;
-};
 
 /*
  * Opens <dir>/idempotency. Missing, damaged or another ledger's: thrown away
@@ -39,18 +27,20 @@ int idempotency_open(const char *data_dir, struct uuid ledger, uint64_t hot_cap,
                      bool *has_mark, struct log_mark *mark) __attribute__((warn_unused_result));
 void idempotency_close(struct idempotency **idempotency);
 
-struct sha256 idempotency_digest(struct bytes book, struct bytes key);
+/* Every key before this log position is spilled; 0: none. */
+uint64_t idempotency_spilled_position(const struct idempotency *idempotency);
 
-bool idempotency_find(struct idempotency *idempotency, const struct sha256 *digest, struct committed *out);
+/* Ends the process when the spilled keys cannot be read: EXIT_STATUS_REBUILD when they are damaged and thrown away. */
+bool idempotency_find(struct idempotency *idempotency, const struct sha256 *digest, struct key_value *out);
 
 /* The key must not be there yet. Counts for find at once; spilled once its batch is settled. */
-void idempotency_add(struct idempotency *idempotency, const struct sha256 *digest, const struct committed *committed);
+void idempotency_add(struct idempotency *idempotency, const struct sha256 *digest, const struct key_value *value);
 
 /*
  * After a batch is durable: all keys added so far lie in the log before
- * `mark`. Spills and forgets old ones when it is time. Any error is one of the
- * spill: nothing is lost, the keys stay in memory until a later try succeeds
- * (ENOSPC) or the process ends.
+ * `mark`. Starts a spill and forgets old keys when it is time. An error is one
+ * of the last spill, told when it has ended: nothing is lost, the keys stay in
+ * memory until a later try succeeds.
  */
 int idempotency_settle(struct idempotency *idempotency, const struct log_mark *mark)
     __attribute__((warn_unused_result));

@@ -76,11 +76,14 @@ static int open_store(struct recovering *r, struct store **store, bool *has_mark
     uint64_t sealed_at; /* by a clean stop; 0: there was none */
     bool usable = index_state_usable(r->index_path, r->ledger, &sealed_at, &why);
     see_witness(r, sealed_at, "clean stop");
-    if (usable && atomic_load(&r->border->index_distrusted)) {
+    int error = 0;
+    if (atomic_load(&r->border->index_distrusted)) {
         usable = false;
         why = "the arbiter before this one died of it";
+        error = directory_remove(r->settings->data_dir, DATA_DIR_IDEMPOTENCY); /* it may as well be this */
     }
-    int error = usable ? 0 : replace_index(r, why);
+    if (error == 0 && !usable)
+        error = replace_index(r, why);
     if (error == 0)
         error = store_open(r->settings->data_dir, r->ledger, cap, store, has_mark, mark);
     if (error == 0 && usable && sealed_at != 0 && store_index_position(*store) != sealed_at) {
@@ -125,8 +128,7 @@ static int replay(struct recovering *r, struct store *store, const struct log_ma
 {
     see_witness(r, snapshots_newest(r->settings->data_dir), "newest snapshot");
     see_witness(r, store_index_position(store), "index");
-    if (mark)
-        see_witness(r, mark->position, "idempotency index");
+    see_witness(r, store_keys_position(store), "idempotency index");
     struct log_recovery_plan plan = {
         .from = mark,
         .witness = r->witness,

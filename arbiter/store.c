@@ -39,6 +39,8 @@ struct store {
     uint32_t event_count;
     struct log_mark settled; /* end of the last committed batch */
     const struct event *replayed; /* while replaying: the event that is decided again */
+    uint64_t replayed_at;         /* position of its batch */
+    uint64_t spilled_at_open;     /* every key before it was spilled when the replay began */
 };
 
 /* --- opening --- */
@@ -83,6 +85,7 @@ int store_open(const char *data_dir, struct uuid ledger, uint64_t idem_hot_cap, 
         store_close(&s);
         return error;
     }
+    s->spilled_at_open = idempotency_spilled_position(s->idempotency);
     *mark = s->settled = index_mark(s);
     *has_mark = mark->position > 0 && keys_have_mark;
     if (*has_mark && keys_mark.position < mark->position)
@@ -111,6 +114,11 @@ void store_close(struct store **store)
 uint64_t store_index_position(struct store *s)
 {
     return working_set_meta(s->set)->position;
+}
+
+uint64_t store_keys_position(struct store *s)
+{
+    return s->spilled_at_open;
 }
 
 /* --- deciding --- */
@@ -203,7 +211,7 @@ static void add_posting_rows(struct store *s, struct book_entry *book, const str
     }
 }
 
-/* `digest` is NULL when the key is known already. */
+/* `digest` is NULL when the key is spilled already. */
 static void accept_post(struct store *s, const struct draft *draft, struct bytes packed, int64_t now_us,
                         const struct sha256 *digest, struct ledger_account **accounts, struct verdict *out)
 {
@@ -213,19 +221,12 @@ static void accept_post(struct store *s, const struct draft *draft, struct bytes
     add_posting_rows(s, book, draft, accounts, &event);
     append_event(s, book, &event);
     index_changes_transaction(s->changes, event.tx_id, book_entry_row(book)->book_no, event.seq);
-    struct committed committed = {event.seq, event.at_us, event.tx_id};
+    struct key_value value = {event.seq, event.at_us, event.tx_id};
     if (digest)
-        idempotency_add(s->idempotency, digest, &committed);
+        idempotency_add(s->idempotency, digest, &value);
     out->seq = event.seq;
     out->at_us = event.at_us;
     out->tx_id = event.tx_id;
-}
-
-/* Spilled keys may be ahead of an index that is rebuilt: then the key is that of the very event. */
-static bool is_replayed(const struct store *s, const struct committed *known)
-{
-    return s->replayed && s->replayed->seq == known->seq &&
-           memcmp(&s->replayed->tx_id, &known->tx_id, sizeof known->tx_id) == 0;
 }
 
 static void malformed(struct verdict *out)
@@ -236,7 +237,7 @@ static void malformed(struct verdict *out)
 void store_decide_post(struct store *s, struct bytes book, struct bytes packed, int64_t now_us, struct verdict *out)
 {
     struct draft draft;
-    struct committed before;
+    struct key_value before;
     arena_reset(s->draft);
     if (draft_unpack_body(packed, s->draft, &draft) != 0) {
         malformed(out);
@@ -246,9 +247,12 @@ void store_decide_post(struct store *s, struct bytes book, struct bytes packed, 
     ledger_check_draft(&draft, s->draft, out);
     if (out->code != VERDICT_POSTED)
         return;
-    struct sha256 digest = idempotency_digest(book, draft.idempotency_key);
-    bool known = idempotency_find(s->idempotency, &digest, &before);
-    if (known && !is_replayed(s, &before)) {
+    /* Replayed, and its key spilled before the index was lost: it would be found, as its own. */
+    bool spilled = s->replayed && s->replayed_at < s->spilled_at_open;
+    struct sha256 digest = {{0}};
+    if (!spilled)
+        digest = idempotency_digest(book, draft.idempotency_key);
+    if (!spilled && idempotency_find(s->idempotency, &digest, &before)) {
         out->seq = before.seq;
         out->at_us = before.at_us;
         out->tx_id = before.tx_id;
@@ -260,7 +264,7 @@ void store_decide_post(struct store *s, struct bytes book, struct bytes packed, 
     struct ledger_account **accounts = arena_alloc(s->draft, draft.posting_count * sizeof *accounts);
     ledger_judge(&draft, &view, accounts, out);
     if (out->code == VERDICT_POSTED)
-        accept_post(s, &draft, packed, now_us, known ? NULL : &digest, accounts, out);
+        accept_post(s, &draft, packed, now_us, spilled ? NULL : &digest, accounts, out);
 }
 
 void store_decide_asset(struct store *s, struct bytes packed, int64_t now_us, struct verdict *out)
@@ -429,15 +433,16 @@ static void decide_again(struct store *s, const struct event *event, struct verd
 static int replay_key(struct store *s, const struct event *event, const struct batch_header *header)
 {
     struct draft draft;
-    struct committed committed = {event->seq, event->at_us, event->tx_id}, known;
-    if (event->kind != EVENT_TRANSACTION_POSTED)
+    struct key_value value = {event->seq, event->at_us, event->tx_id}, known;
+    if (event->kind != EVENT_TRANSACTION_POSTED || header->position < s->spilled_at_open)
         return 0;
     arena_reset(s->draft);
     if (draft_unpack_body(event->body, s->draft, &draft) != 0)
         return refuse_event(event, header, "is malformed");
     struct sha256 digest = idempotency_digest(event->book, draft.idempotency_key);
-    if (!idempotency_find(s->idempotency, &digest, &known))
-        idempotency_add(s->idempotency, &digest, &committed);
+    if (idempotency_find(s->idempotency, &digest, &known))
+        return refuse_event(event, header, "has the idempotency key of an earlier one");
+    idempotency_add(s->idempotency, &digest, &value);
     return 0;
 }
 
@@ -449,6 +454,7 @@ static int replay_event(struct store *s, const struct event *event, struct bytes
     uint32_t before = s->event_count;
     size_t begin = s->payload.len;
     s->replayed = event;
+    s->replayed_at = header->position;
     decide_again(s, event, &verdict);
     s->replayed = NULL;
     if (s->event_count != before + 1)

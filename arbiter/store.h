@@ -36,6 +36,8 @@ void store_close(struct store **store);
 
 /* Position up to which the index holds the log; 0 when it is new. */
 uint64_t store_index_position(struct store *store);
+/* The same of the spilled idempotency keys. */
+uint64_t store_keys_position(struct store *store);
 
 void store_begin(struct store *store, uint64_t batch_position);
 

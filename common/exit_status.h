@@ -10,5 +10,6 @@
 #define EXIT_STATUS_COMMIT_FAILED 5 /* arbiter: a write or fdatasync of the log failed; the restart proves the tail */
 #define EXIT_STATUS_LOCKED 6        /* arbiter: another process holds the data directory */
 #define EXIT_STATUS_ORPHANED 7      /* a worker or the arbiter lost its master */
+#define EXIT_STATUS_REBUILD 8       /* arbiter: threw damaged idempotency keys away; the restart rebuilds them */
 
 #endif

@@ -198,6 +198,8 @@ static const char *exit_word(int status)
         return "found the directory locked";
     case EXIT_STATUS_ORPHANED:
         return "lost its master";
+    case EXIT_STATUS_REBUILD:
+        return "threw damaged idempotency keys away";
     default:
         return "exited";
     }

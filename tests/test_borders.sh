@@ -18,8 +18,8 @@ if grep -ln '#include <h2o' server/*.c server/*.h | grep -v '^server/http\.c$'; 
     echo "only server/http.c knows h2o"
     bad=1
 fi
-if grep -ln '#include <lmdb' server/*.[ch] common/*.[ch] | grep -v '^common/index_reader\.c$'; then
-    echo "only common/index_reader.c and arbiter/ know LMDB"
+if grep -ln '#include <lmdb' server/*.[ch] common/*.[ch] | grep -Ev '^common/(index|key)_reader\.c$'; then
+    echo "only common/index_reader.c, common/key_reader.c and arbiter/ know LMDB"
     bad=1
 fi
 exit $bad
