@@ -12,6 +12,7 @@
 #include "common/index_state.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
+#include "common/snapshot_file.h"
 
 struct recovering {
     struct border *border;
@@ -36,7 +37,7 @@ static int create_ledger(struct recovering *r)
     struct log_head head;
     char *keys = data_dir_path(r->settings->data_dir, DATA_DIR_IDEMPOTENCY);
     bool remains = access(r->index_path, F_OK) == 0 || access(keys, F_OK) == 0 ||
-                   snapshots_newest(r->settings->data_dir) != 0;
+                   snapshot_newest_below(r->settings->data_dir, UINT64_MAX) != 0;
     free(keys);
     if (remains) {
         report(REPORT_ERROR,
@@ -126,7 +127,7 @@ static void tell_progress(void *context, unsigned percent, uint64_t seconds_left
 
 static int replay(struct recovering *r, struct store *store, const struct log_mark *mark, struct recovered_log *log)
 {
-    see_witness(r, snapshots_newest(r->settings->data_dir), "newest snapshot");
+    see_witness(r, snapshot_newest_below(r->settings->data_dir, UINT64_MAX), "newest snapshot");
     see_witness(r, store_index_position(store), "index");
     see_witness(r, store_keys_position(store), "idempotency index");
     struct log_recovery_plan plan = {

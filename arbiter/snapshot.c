@@ -1,16 +1,13 @@
 #include "arbiter/snapshot.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <lmdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,12 +17,11 @@
 #include "common/exit_status.h"
 #include "common/index_schema.h"
 #include "common/report.h"
+#include "common/snapshot_file.h"
 
 #include <bsd/unistd.h>
 
 #define KEPT 2
-#define NAME_FORMAT "snapshot-%020" PRIu64 ".mdb"
-#define NAME_MAX_BYTES 48
 #define TEMPORARY_NAME "snapshot.new"
 #define COPY_NICENESS 10
 
@@ -55,52 +51,13 @@ void snapshots_destroy(struct snapshots **snapshots)
     *snapshots = NULL;
 }
 
-/* --- names --- */
-
-static int parse_name(const char *name, uint64_t *position)
-{
-    char again[NAME_MAX_BYTES];
-    if (sscanf(name, "snapshot-%" SCNu64 ".mdb", position) != 1)
-        return EINVAL;
-    snprintf(again, sizeof again, NAME_FORMAT, *position);
-    return strcmp(again, name) == 0 ? 0 : EINVAL;
-}
-
-/* The newest snapshot before position `below`; 0 when there is none. */
-static uint64_t newest_below(const char *folder, uint64_t below)
-{
-    uint64_t newest = 0, position;
-    DIR *dir = opendir(folder);
-    for (struct dirent *entry; dir && (entry = readdir(dir));)
-        if (parse_name(entry->d_name, &position) == 0 && position < below && position > newest)
-            newest = position;
-    if (dir)
-        closedir(dir);
-    return newest;
-}
-
-static char *snapshot_path(const char *folder, uint64_t position)
-{
-    char name[NAME_MAX_BYTES];
-    snprintf(name, sizeof name, NAME_FORMAT, position);
-    return data_dir_path(folder, name);
-}
-
-uint64_t snapshots_newest(const char *data_dir)
-{
-    char *folder = data_dir_path(data_dir, DATA_DIR_SNAPSHOTS);
-    uint64_t newest = newest_below(folder, UINT64_MAX);
-    free(folder);
-    return newest;
-}
-
-static void drop_old(const char *folder)
+static void drop_old(const char *data_dir)
 {
     uint64_t position = UINT64_MAX;
     for (int i = 0; i < KEPT; i++)
-        position = newest_below(folder, position);
-    while (position && (position = newest_below(folder, position)) != 0) {
-        char *path = snapshot_path(folder, position);
+        position = snapshot_newest_below(data_dir, position);
+    while (position && (position = snapshot_newest_below(data_dir, position)) != 0) {
+        char *path = snapshot_path(data_dir, position);
         if (unlink(path) != 0)
             report(REPORT_WARNING, "cannot remove the old snapshot %s: %s", path, strerror(errno));
         free(path);
@@ -138,12 +95,9 @@ static int read_meta(const char *file, struct index_meta *meta)
     return error > 0 ? error : error ? EBADMSG : 0;
 }
 
-static int copy_index(const char *index_path, const char *temporary)
+static int copy_index(const char *index_path, int fd)
 {
     MDB_env *env;
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return errno;
     int error = mdb_env_create(&env);
     if (error == 0) {
         error = mdb_env_set_maxdbs(env, INDEX_TABLE_COUNT);
@@ -153,10 +107,24 @@ static int copy_index(const char *index_path, const char *temporary)
             error = mdb_env_copyfd2(env, fd, MDB_CP_COMPACT);
         mdb_env_close(env);
     }
+    return error > 0 ? error : error ? EIO : 0;
+}
+
+/* The copy under its temporary name, its trailer behind it, synced. */
+static int write_snapshot(const char *index_path, const char *temporary, struct index_meta *meta)
+{
+    int fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno;
+    int error = copy_index(index_path, fd);
+    if (error == 0)
+        error = read_meta(temporary, meta);
+    if (error == 0)
+        error = snapshot_seal(fd, meta->position);
     if (error == 0 && fsync(fd) != 0)
         error = errno;
     close(fd);
-    return error > 0 ? error : error ? EIO : 0;
+    return error;
 }
 
 static int make_snapshot(const char *data_dir)
@@ -166,15 +134,13 @@ static int make_snapshot(const char *data_dir)
     char *index_path = data_dir_path(data_dir, DATA_DIR_INDEX);
     char *temporary = data_dir_path(folder, TEMPORARY_NAME);
     char *final = NULL;
-    int error = copy_index(index_path, temporary);
-    if (error == 0)
-        error = read_meta(temporary, &meta);
+    int error = write_snapshot(index_path, temporary, &meta);
     if (error == 0) {
-        final = snapshot_path(folder, meta.position);
+        final = snapshot_path(data_dir, meta.position);
         error = durable_rename(temporary, final);
     }
     if (error == 0)
-        drop_old(folder);
+        drop_old(data_dir);
     else
         unlink(temporary);
     if (error)
@@ -243,21 +209,42 @@ void snapshots_wait(struct snapshots *s)
 
 /* --- restoring --- */
 
-static int copy_file(const char *from, const char *to)
+static int copy_bytes(int in, int out, uint64_t length, uint32_t *crc)
 {
-    struct stat st;
+    size_t room = 1u << 20;
+    uint8_t *chunk = malloc(room);
+    int error = chunk ? 0 : ENOMEM;
+    *crc = 0;
+    for (uint64_t done = 0; error == 0 && done < length;) {
+        ssize_t n = pread(in, chunk, length - done < room ? (size_t)(length - done) : room, (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        error = n < 0 ? errno : n == 0 ? EBADMSG : write_fully(out, chunk, (size_t)n, (off_t)done);
+        if (error == 0) {
+            *crc = crc32c(*crc, chunk, (size_t)n);
+            done += (uint64_t)n;
+        }
+    }
+    free(chunk);
+    return error;
+}
+
+/* Copies what stands before the trailer, and proves it on the way. */
+static int copy_proved(const char *from, const char *to)
+{
+    struct snapshot_trailer trailer;
+    uint32_t crc;
     int in = open(from, O_RDONLY | O_CLOEXEC);
     if (in < 0)
         return errno;
-    int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    int error = out < 0 || fstat(in, &st) != 0 ? errno : 0;
-    for (off_t done = 0; error == 0 && done < st.st_size;) {
-        ssize_t n = sendfile(out, in, &done, (size_t)(st.st_size - done));
-        if (n < 0 && errno != EINTR)
-            error = errno;
-        else if (n == 0)
-            error = EBADMSG;
-    }
+    int error = snapshot_read_trailer(in, &trailer);
+    int out = error ? -1 : open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (error == 0 && out < 0)
+        error = errno;
+    if (error == 0)
+        error = copy_bytes(in, out, trailer.length, &crc);
+    if (error == 0 && crc != trailer.crc)
+        error = EBADMSG;
     if (out >= 0)
         close(out);
     close(in);
@@ -267,32 +254,30 @@ static int copy_file(const char *from, const char *to)
 static int restore_one(const char *file, struct uuid ledger, const char *index_path)
 {
     struct index_meta meta;
-    int error = read_meta(file, &meta);
+    char *data = data_dir_path(index_path, "data.mdb");
+    int error = mkdir(index_path, 0700) != 0 && errno != EEXIST ? errno : copy_proved(file, data);
+    if (error == 0)
+        error = read_meta(data, &meta);
     if (error == 0 && (meta.version != INDEX_VERSION || memcmp(&meta.ledger, &ledger, sizeof ledger) != 0))
         error = EBADMSG;
     if (error)
-        return error;
-    if (mkdir(index_path, 0700) != 0 && errno != EEXIST)
-        return errno;
-    char *data = data_dir_path(index_path, "data.mdb");
-    error = copy_file(file, data);
+        unlink(data);
     free(data);
     return error;
 }
 
 int snapshots_restore(const char *data_dir, struct uuid ledger, const char *index_path)
 {
-    char *folder = data_dir_path(data_dir, DATA_DIR_SNAPSHOTS);
     int error = ENOENT;
-    for (uint64_t position = UINT64_MAX; error && (position = newest_below(folder, position)) != 0;) {
-        char *file = snapshot_path(folder, position);
+    for (uint64_t position = UINT64_MAX; error && (position = snapshot_newest_below(data_dir, position)) != 0;) {
+        char *file = snapshot_path(data_dir, position);
         error = restore_one(file, ledger, index_path);
         if (error)
-            report(REPORT_WARNING, "snapshot %s cannot be used (%s): passed over", file, strerror(error));
+            report(REPORT_WARNING, "snapshot %s cannot be used (%s): passed over", file,
+                   error == EBADMSG ? "it is damaged or another ledger's" : strerror(error));
         else
             report(REPORT_INFO, "index restored from %s", file);
         free(file);
     }
-    free(folder);
     return error ? ENOENT : 0;
 }

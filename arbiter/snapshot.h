@@ -1,7 +1,7 @@
 #ifndef TALEA_ARBITER_SNAPSHOT_H
 #define TALEA_ARBITER_SNAPSHOT_H
 /*
- * Snapshots: compacted copies of the index, <dir>/snapshots/snapshot-<position>.mdb,
+ * Snapshots: compacted copies of the index (snapshot_file.h),
  * so that an index that was lost is rebuilt from the newest and the log behind
  * it. A copy is made by a child process beside the commit path (the map of the
  * arbiter's own environment may grow meanwhile, which threads could not bear):
@@ -31,9 +31,6 @@ bool snapshots_busy(const struct snapshots *snapshots);
 
 /* Waits for a copy that is under way. At a clean stop. */
 void snapshots_wait(struct snapshots *snapshots);
-
-/* Position of the newest snapshot by its name; 0 when there is none. */
-uint64_t snapshots_newest(const char *data_dir);
 
 /*
  * Puts a copy of the newest snapshot that belongs to `ledger` into an empty

@@ -1,0 +1,108 @@
+#include "common/snapshot_file.h"
+
+/* Names and trailers; what the copy holds is the index's business. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/data_dir.h"
+#include "common/digest.h"
+#include "common/durable_file.h"
+#include "common/little_endian.h"
+
+#define NAME_FORMAT "snapshot-%020" PRIu64 ".mdb"
+#define NAME_ROOM 48
+#define TRAILER_BYTES 32
+
+static const char magic[8] = {'T', 'A', 'L', 'E', 'A', 'S', 'N', 'P'};
+
+int snapshot_name_parse(const char *name, uint64_t *position)
+{
+    char again[NAME_ROOM];
+    if (sscanf(name, "snapshot-%" SCNu64 ".mdb", position) != 1)
+        return EINVAL;
+    snprintf(again, sizeof again, NAME_FORMAT, *position);
+    return strcmp(again, name) == 0 ? 0 : EINVAL;
+}
+
+uint64_t snapshot_newest_below(const char *data_dir, uint64_t below)
+{
+    uint64_t newest = 0, position;
+    char *folder = data_dir_path(data_dir, DATA_DIR_SNAPSHOTS);
+    DIR *dir = opendir(folder);
+    free(folder);
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        if (snapshot_name_parse(entry->d_name, &position) == 0 && position < below && position > newest)
+            newest = position;
+    if (dir)
+        closedir(dir);
+    return newest;
+}
+
+char *snapshot_path(const char *data_dir, uint64_t position)
+{
+    char name[NAME_ROOM];
+    snprintf(name, sizeof name, NAME_FORMAT, position);
+    char *folder = data_dir_path(data_dir, DATA_DIR_SNAPSHOTS);
+    char *path = data_dir_path(folder, name);
+    free(folder);
+    return path;
+}
+
+int snapshot_seal(int fd, uint64_t position)
+{
+    uint8_t trailer[TRAILER_BYTES];
+    struct stat st;
+    uint32_t crc;
+    if (fstat(fd, &st) != 0)
+        return errno;
+    int error = crc32c_of_file(fd, (uint64_t)st.st_size, &crc);
+    if (error)
+        return error;
+    memcpy(trailer, magic, sizeof magic);
+    put_u64(trailer + 8, (uint64_t)st.st_size);
+    put_u64(trailer + 16, position);
+    put_u32(trailer + 24, crc);
+    put_u32(trailer + 28, crc32c(0, trailer, 28));
+    return write_fully(fd, trailer, sizeof trailer, st.st_size);
+}
+
+int snapshot_read_trailer(int fd, struct snapshot_trailer *out)
+{
+    uint8_t trailer[TRAILER_BYTES];
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return errno;
+    if (st.st_size < TRAILER_BYTES)
+        return EBADMSG;
+    ssize_t n = pread(fd, trailer, sizeof trailer, st.st_size - TRAILER_BYTES);
+    if (n < 0)
+        return errno;
+    *out = (struct snapshot_trailer){get_u64(trailer + 8), get_u64(trailer + 16), get_u32(trailer + 24)};
+    bool good = n == TRAILER_BYTES && memcmp(trailer, magic, sizeof magic) == 0 &&
+                get_u32(trailer + 28) == crc32c(0, trailer, 28) &&
+                out->length == (uint64_t)st.st_size - TRAILER_BYTES;
+    return good ? 0 : EBADMSG;
+}
+
+int snapshot_check(const char *path, struct snapshot_trailer *out)
+{
+    uint32_t crc;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int error = snapshot_read_trailer(fd, out);
+    if (error == 0)
+        error = crc32c_of_file(fd, out->length, &crc);
+    if (error == 0 && crc != out->crc)
+        error = EBADMSG;
+    close(fd);
+    return error;
+}

@@ -1,0 +1,42 @@
+#ifndef TALEA_COMMON_SNAPSHOT_FILE_H
+#define TALEA_COMMON_SNAPSHOT_FILE_H
+/*
+ * Snapshots on disk: <dir>/snapshots/snapshot-<position, 20 digits>.mdb, a
+ * compacted copy of the index's data.mdb as of that log position, and behind
+ * it a trailer of 32 bytes:
+ *
+ *    0  8  magic "TALEASNP"
+ *    8  8  length of the copy, which is what is before the trailer
+ *   16  8  position
+ *   24  4  CRC-32C of the copy
+ *   28  4  CRC-32C of bytes 0..27
+ *
+ * Integers are little-endian.
+ */
+#include <stdint.h>
+
+/* Position of the newest snapshot before position `below` by its name; 0 when there is none. */
+uint64_t snapshot_newest_below(const char *data_dir, uint64_t below);
+
+/* Its path, newly allocated. */
+char *snapshot_path(const char *data_dir, uint64_t position);
+
+/* 0 with the position that a file's name (no path) says, or EINVAL for a name that is none. */
+int snapshot_name_parse(const char *name, uint64_t *position) __attribute__((warn_unused_result));
+
+/* Puts the trailer behind a copy that was written to `fd` (open for reading and writing). Syncs nothing. 0 or errno. */
+int snapshot_seal(int fd, uint64_t position) __attribute__((warn_unused_result));
+
+struct snapshot_trailer {
+    uint64_t length;
+    uint64_t position;
+    uint32_t crc;
+};
+
+/* 0; EBADMSG: no trailer, or one that does not fit the file; or errno. Does not read the copy. */
+int snapshot_read_trailer(int fd, struct snapshot_trailer *out) __attribute__((warn_unused_result));
+
+/* Does the file hold what was written? Reads it all. 0, EBADMSG or errno. */
+int snapshot_check(const char *path, struct snapshot_trailer *out) __attribute__((warn_unused_result));
+
+#endif
