@@ -12,22 +12,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arbiter/progress.h"
 #include "common/data_dir.h"
 #include "common/log_reader.h"
 #include "common/report.h"
-#include "common/rfc3339.h"
 
 #define CHECK_BEHIND_BYTES (64u << 20)
-#define PROGRESS_EVERY_NS 2000000000u
 
 struct recovery {
     const char *data_dir;
     const struct log_recovery_plan *plan;
     struct segment_list list;
     uint64_t end; /* of the last segment's file, as position */
-    uint64_t last_progress_ns;
-    uint64_t begun_ns;
-    uint64_t begun_at; /* UINT64_MAX until the replay begins: what is before it is checked without telling progress */
+    uint64_t begun_at; /* of the replay */
+    struct progress progress;
 };
 
 /* --- what is refused --- */
@@ -97,21 +95,6 @@ static int open_segment(const char *data_dir, uint64_t position, uint64_t end, s
 
 /* --- walking --- */
 
-static void tell_progress(struct recovery *r, uint64_t position)
-{
-    uint64_t now = clock_monotonic_ns();
-    if (now - r->last_progress_ns < PROGRESS_EVERY_NS || r->end <= r->begun_at || position <= r->begun_at)
-        return;
-    r->last_progress_ns = now;
-    uint64_t done = position - r->begun_at, all = r->end - r->begun_at;
-    double spent_s = (double)(now - r->begun_ns) / 1e9;
-    uint64_t left_s = (uint64_t)(spent_s * (double)(all - done) / (double)done + 0.5);
-    unsigned percent = (unsigned)((double)done * 100 / (double)all);
-    report(REPORT_INFO, "replaying the log: %u %%, about %" PRIu64 " s left", percent, left_s);
-    if (r->plan->progress)
-        r->plan->progress(r->plan->context, percent, left_s);
-}
-
 /*
  * Walks batches from `mark` while they are good. On return mark is behind the
  * last good one; *sealed says that it was the segment's seal.
@@ -126,7 +109,8 @@ static int walk(struct recovery *r, struct log_scan *s, struct log_mark *mark, b
         error = visit ? r->plan->visit(r->plan->context, &header, payload, mark) : 0;
         if (error)
             return error;
-        tell_progress(r, mark->position);
+        if (visit)
+            progress_step(&r->progress, mark->position - r->begun_at, r->end - r->begun_at);
         *sealed = header.flags == BATCH_SEAL_SEGMENT;
     }
     if (*sealed || error == ENODATA || error == EBADMSG)
@@ -276,6 +260,7 @@ static int recover_all(struct recovery *r, struct recovered_log *out)
     bool sealed = false;
     int error = begin_at(r, &first, &mark);
     r->begun_at = mark.position;
+    progress_begin(&r->progress, r->plan->border, RECOVERY_REPLAYING);
     for (size_t i = first; error == 0 && i < r->list.count; i++)
         error = recover_segment(r, i, &mark, &sealed);
     if (error)
@@ -302,9 +287,8 @@ static int list_segments(const char *data_dir, struct segment_list *out)
 
 int log_recover(const char *data_dir, const struct log_recovery_plan *plan, struct recovered_log *out)
 {
-    struct recovery r = {.data_dir = data_dir, .plan = plan, .begun_at = UINT64_MAX};
+    struct recovery r = {.data_dir = data_dir, .plan = plan};
     struct log_scan *last;
-    r.begun_ns = r.last_progress_ns = clock_monotonic_ns();
     int error = list_segments(data_dir, &r.list);
     if (error == 0)
         error = open_segment(data_dir, r.list.positions[r.list.count - 1], UINT64_MAX, &last);

@@ -27,8 +27,8 @@ struct log_recovery_plan {
     uint64_t witness;            /* up to here the log is known to have been durable; 0: not known */
     const char *witness_name;    /* by what */
     log_batch_fn *visit;
-    void (*progress)(void *context, unsigned percent, uint64_t seconds_left); /* every few seconds; may be NULL */
     void *context;
+    struct border *border; /* where progress is told; may be NULL */
 };
 
 struct recovered_log {

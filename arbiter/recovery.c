@@ -57,7 +57,7 @@ static int create_ledger(struct recovering *r)
 }
 
 /* Throws an unusable index away and puts the newest snapshot in its place, or nothing. */
-static int replace_index(struct recovering *r, const char *why)
+static int replace_index(struct recovering *r, const char *why, bool by_snapshot)
 {
     if (why)
         report(REPORT_WARNING, "the index in %s is thrown away (%s) and rebuilt from the log", r->index_path, why);
@@ -66,8 +66,18 @@ static int replace_index(struct recovering *r, const char *why)
         report(REPORT_ERROR, "cannot remove %s: %s", r->index_path, strerror(error));
         return error;
     }
-    error = snapshots_restore(r->settings->data_dir, r->ledger, r->index_path);
+    if (!by_snapshot)
+        return 0;
+    error = snapshots_restore(r->settings->data_dir, r->ledger, r->index_path, r->border);
     return error == ENOENT ? 0 : error;
+}
+
+static int remove_keys(struct recovering *r)
+{
+    int error = directory_remove(r->settings->data_dir, DATA_DIR_IDEMPOTENCY);
+    if (error)
+        report(REPORT_ERROR, "cannot remove %s/" DATA_DIR_IDEMPOTENCY ": %s", r->settings->data_dir, strerror(error));
+    return error;
 }
 
 static int open_store(struct recovering *r, struct store **store, bool *has_mark, struct log_mark *mark)
@@ -78,13 +88,14 @@ static int open_store(struct recovering *r, struct store **store, bool *has_mark
     bool usable = index_state_usable(r->index_path, r->ledger, &sealed_at, &why);
     see_witness(r, sealed_at, "clean stop");
     int error = 0;
-    if (atomic_load(&r->border->index_distrusted)) {
+    enum index_order order = atomic_load(&r->border->index_order);
+    if (order != INDEX_TRUST) {
         usable = false;
-        why = "the arbiter before this one died of it";
-        error = directory_remove(r->settings->data_dir, DATA_DIR_IDEMPOTENCY); /* it may as well be this */
+        why = order == INDEX_REBUILD ? "as ordered" : "the arbiter before this one died of it";
+        error = remove_keys(r); /* it may as well have been these */
     }
     if (error == 0 && !usable)
-        error = replace_index(r, why);
+        error = replace_index(r, why, order != INDEX_REBUILD);
     if (error == 0)
         error = store_open(r->settings->data_dir, r->ledger, cap, store, has_mark, mark);
     if (error == 0 && usable && sealed_at != 0 && store_index_position(*store) != sealed_at) {
@@ -93,7 +104,7 @@ static int open_store(struct recovering *r, struct store **store, bool *has_mark
     }
     /* What LMDB itself takes for broken, or what holds no state of ours: once more without it. */
     if (error && error != ENOSPC && error != EDQUOT && error != ENOMEM) {
-        error = replace_index(r, strerror(error));
+        error = replace_index(r, strerror(error), true);
         if (error == 0)
             error = store_open(r->settings->data_dir, r->ledger, cap, store, has_mark, mark);
     }
@@ -102,27 +113,10 @@ static int open_store(struct recovering *r, struct store **store, bool *has_mark
     return error;
 }
 
-struct replaying {
-    struct border *border;
-    struct store *store;
-};
-
-static int replay_batch(void *context, const struct batch_header *header, struct bytes payload,
+static int replay_batch(void *store, const struct batch_header *header, struct bytes payload,
                         const struct log_mark *after)
 {
-    struct replaying *replaying = context;
-    return store_replay_batch(replaying->store, header, payload, after);
-}
-
-/* For the master, who tells the service manager. */
-static void tell_progress(void *context, unsigned percent, uint64_t seconds_left)
-{
-    struct replaying *replaying = context;
-    atomic_store(&replaying->border->recovery_percent, percent);
-    atomic_store(&replaying->border->recovery_seconds_left, seconds_left);
-    uint64_t one = 1;
-    ssize_t done = write(replaying->border->master_event_fd, &one, sizeof one);
-    (void)done;
+    return store_replay_batch(store, header, payload, after);
 }
 
 static int replay(struct recovering *r, struct store *store, const struct log_mark *mark, struct recovered_log *log)
@@ -135,8 +129,8 @@ static int replay(struct recovering *r, struct store *store, const struct log_ma
         .witness = r->witness,
         .witness_name = r->witness_name,
         .visit = replay_batch,
-        .progress = tell_progress,
-        .context = &(struct replaying){r->border, store},
+        .context = store,
+        .border = r->border,
     };
     int error = log_recover(r->settings->data_dir, &plan, log);
     return error ? error : store_replay_end(store);

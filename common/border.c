@@ -85,6 +85,11 @@ void border_destroy(struct border **border)
     *border = NULL;
 }
 
+const char *recovery_step_words(enum recovery_step step)
+{
+    return step == RECOVERY_RESTORING ? "restoring the index from a snapshot" : "replaying the log";
+}
+
 /* --- histograms --- */
 
 uint64_t latency_bucket_bound_ns(unsigned bucket)

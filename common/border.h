@@ -37,6 +37,18 @@ enum arbiter_state { ARBITER_DOWN = 0, ARBITER_RECOVERING = 1, ARBITER_READY = 2
 /* What the master asks of a child; the child sees it when its bell rings. */
 enum child_order { ORDER_RUN = 0, ORDER_DRAIN = 1 };
 
+/*
+ * What an arbiter does at its start with the index and the spilled keys: trust
+ * them if they may be trusted; put the newest snapshot in the index's place,
+ * because the arbiter before it died of one of them; or build both from the
+ * log alone (talead reindex).
+ */
+enum index_order { INDEX_TRUST = 0, INDEX_REPLACE = 1, INDEX_REBUILD = 2 };
+
+/* Steps of a recovery that can take long. */
+enum recovery_step { RECOVERY_RESTORING = 0, RECOVERY_REPLAYING = 1 };
+const char *recovery_step_words(enum recovery_step step); /* "replaying the log" */
+
 #define ROUTE_COUNT_MAX 16
 #define METHOD_COUNT 4 /* GET, HEAD, POST, any other */
 #define STATUS_COUNT_MAX 24
@@ -108,8 +120,9 @@ struct border {
     _Atomic uint32_t arbiter_state; /* enum arbiter_state */
     _Atomic uint64_t arbiter_epoch; /* counts arbiters; raised by each new one before READY. Submissions carry it */
     _Atomic int32_t arbiter_pid;    /* written by the master */
-    _Atomic uint32_t index_distrusted; /* bool: an arbiter died while it opened the index; written by the master */
-    _Atomic uint32_t recovery_percent; /* while RECOVERING; written by the arbiter every few seconds */
+    _Atomic uint32_t index_order; /* enum index_order, for the next arbiter; written by the master */
+    _Atomic uint32_t recovery_step;    /* enum recovery_step; this and the next two are written every few seconds */
+    _Atomic uint32_t recovery_percent;
     _Atomic uint64_t recovery_seconds_left;
     _Atomic uint32_t index_generation; /* raised by the arbiter when it put a new index in the old one's place */
     _Atomic uint64_t durable_position; /* end of the last batch that is on stable storage; written by the arbiter */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -49,6 +50,12 @@ int crc32c_of_file(int fd, uint64_t bytes, uint32_t *out)
     }
     free(chunk);
     return error;
+}
+
+void sha256_format(const struct sha256 *value, char out[static 2 * SHA256_SIZE + 1])
+{
+    for (size_t i = 0; i < SHA256_SIZE; i++)
+        snprintf(out + 2 * i, 3, "%02x", value->octets[i]);
 }
 
 struct sha256 sha256_of(const struct bytes *parts, size_t count)

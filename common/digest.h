@@ -16,6 +16,9 @@ struct sha256 {
     uint8_t octets[SHA256_SIZE];
 };
 
+/* 64 lower-case hex digits and a NUL. */
+void sha256_format(const struct sha256 *value, char out[static 2 * SHA256_SIZE + 1]);
+
 /* Continues from `crc`, 0 to begin: crc32c(crc32c(0, a), b) is that of a followed by b. crc32c(0, "123456789") is 0xe3069283. */
 uint32_t crc32c(uint32_t crc, const void *p, size_t n);
 

@@ -113,7 +113,7 @@ static int make_ledger(const struct settings *settings, const struct seed *seed)
 {
     struct offline_ledger *ledger;
     report_set_level(REPORT_WARNING); /* init says what it did in its own words */
-    if (offline_ledger_open(settings, &ledger) != 0)
+    if (offline_ledger_open(settings, INDEX_TRUST, &ledger) != 0)
         return EIO;
     int failed = apply_seed(seed, ledger);
     int closed = offline_ledger_close(&ledger);

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include <bsd/unistd.h>
+#include <systemd/sd-daemon.h>
 
 #include "common/border.h"
 #include "common/data_dir.h"
@@ -35,6 +36,7 @@
 
 #define STOP_PATIENCE_MS 30000 /* for requests under way when talead stops */
 #define SHORT_LIFE_MS 1000     /* a child that lived no longer has crashed at its start */
+#define RECOVERY_PATIENCE_US 60000000ull /* what one sign of progress is good for */
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 5000
 
@@ -57,6 +59,7 @@ struct master {
     struct child arbiter;
     struct child worker[WORKER_MAX];
     uint64_t stop_deadline_ns;
+    uint32_t recovery_percent_told;
     int exit_status; /* once it is known to be other than 0 */
     pid_t pid;
 };
@@ -284,7 +287,8 @@ static void arbiter_died(struct master *m, int status)
         return;
     }
     /* LMDB does not check its pages: a damaged index can kill who reads it. The next one rebuilds it. */
-    atomic_store(&m->border->index_distrusted, recovering && WIFSIGNALED(status) && died_of_itself(WTERMSIG(status)));
+    bool of_index = recovering && WIFSIGNALED(status) && died_of_itself(WTERMSIG(status));
+    atomic_store(&m->border->index_order, of_index ? INDEX_REPLACE : INDEX_TRUST);
     counter_add(&m->border->arbiter.restarts, 1);
     replace_child(&m->arbiter, "arbiter", pid, status);
 }
@@ -354,6 +358,7 @@ static void stop(struct master *m)
         return;
     m->state = MASTER_STOPPING;
     m->stop_deadline_ns = clock_monotonic_ns() + STOP_PATIENCE_MS * 1000000ull;
+    sd_notify(0, "STOPPING=1\nSTATUS=stopping");
     close(m->api_fd);
     if (m->metrics_fd >= 0)
         close(m->metrics_fd);
@@ -430,12 +435,25 @@ static void take_signals(struct master *m)
         on_signal(m, (int)info.ssi_signo);
 }
 
+/* The service manager waits longer while a long recovery makes progress. */
+static void tell_recovery(struct master *m)
+{
+    uint32_t percent = atomic_load(&m->border->recovery_percent);
+    if (atomic_load(&m->border->arbiter_state) != ARBITER_RECOVERING || percent == m->recovery_percent_told)
+        return;
+    m->recovery_percent_told = percent;
+    sd_notifyf(0, "STATUS=%s: %u %%, about %llu s left\nEXTEND_TIMEOUT_USEC=%llu",
+               recovery_step_words(atomic_load(&m->border->recovery_step)), percent,
+               (unsigned long long)atomic_load(&m->border->recovery_seconds_left), RECOVERY_PATIENCE_US);
+}
+
 static void on_arbiter_state(struct master *m)
 {
     char address[LISTEN_ADDRESS_MAX];
     uint64_t count;
     ssize_t n = read(m->border->master_event_fd, &count, sizeof count);
     (void)n;
+    tell_recovery(m);
     if (m->state != MASTER_STARTING || atomic_load(&m->border->arbiter_state) != ARBITER_READY)
         return;
     m->state = MASTER_SERVING;
@@ -449,6 +467,7 @@ static void on_arbiter_state(struct master *m)
         start_worker(m, i);
     report(REPORT_INFO, "ready: serving %s on http://%s with %u worker%s", m->settings.data_dir, address,
            m->border->worker_count, m->border->worker_count == 1 ? "" : "s");
+    sd_notifyf(0, "READY=1\nSTATUS=serving %s on http://%s", m->settings.data_dir, address);
 }
 
 /* Milliseconds until something is due; -1: nothing is. */

@@ -47,7 +47,7 @@ static int wait_until_ready(struct offline_ledger *l)
     return 0;
 }
 
-int offline_ledger_open(const struct settings *settings, struct offline_ledger **out)
+int offline_ledger_open(const struct settings *settings, enum index_order order, struct offline_ledger **out)
 {
     struct offline_ledger *l = calloc(1, sizeof *l);
     if (!l)
@@ -56,6 +56,7 @@ int offline_ledger_open(const struct settings *settings, struct offline_ledger *
     int error = border_create(1, &l->border);
     if (error == 0) {
         atomic_store(&l->border->worker[0].generation, 1);
+        atomic_store(&l->border->index_order, order);
         l->arbiter = fork();
         if (l->arbiter == 0)
             arbiter_run(l->border, settings);
@@ -141,10 +142,25 @@ int offline_ledger_open_account(struct offline_ledger *l, const struct account_d
     return submit(l, out);
 }
 
+static int begin_reading(struct offline_ledger *l)
+{
+    return index_reader_begin(l->index, atomic_load(&l->border->index_generation));
+}
+
+int offline_ledger_meta(struct offline_ledger *l, struct index_meta *out)
+{
+    int error = begin_reading(l);
+    if (error)
+        return error;
+    error = index_reader_meta(l->index, out);
+    index_reader_end(l->index);
+    return error;
+}
+
 int offline_ledger_has_asset(struct offline_ledger *l, struct bytes id, bool *has)
 {
     uint32_t asset_no;
-    int error = index_reader_begin(l->index, atomic_load(&l->border->index_generation));
+    int error = begin_reading(l);
     if (error)
         return error;
     error = index_find_asset(l->index, id, &asset_no);

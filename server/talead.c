@@ -13,6 +13,7 @@
 #include "common/settings.h"
 #include "server/init.h"
 #include "server/master.h"
+#include "server/reindex.h"
 
 static int serve_command(int argc, char **argv);
 static int help_command(int argc, char **argv);
@@ -36,6 +37,10 @@ static const struct command commands[] = {
      "Makes the data directory, a random token and .env (mode 0600), and applies the seed file\n"
      "(talea.seed.yaml when it is there). Running it again is safe; --force makes a new token.\n",
      init_command},
+    {"reindex", "talead reindex DIR", "rebuild what is derived from the log",
+     "Throws the index and the spilled idempotency keys of the ledger in DIR away and builds both\n"
+     "from the log, all of which it proves on the way. The ledger must not be served meanwhile.\n",
+     reindex_command},
     {"help", "talead help [COMMAND]", "explain a command", "", help_command},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)

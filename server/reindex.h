@@ -1,0 +1,7 @@
+#ifndef TALEA_SERVER_REINDEX_H
+#define TALEA_SERVER_REINDEX_H
+/* `talead reindex DIR`: builds index and spilled idempotency keys anew, from the log alone. An exit status. */
+
+int reindex_command(int argc, char **argv);
+
+#endif
