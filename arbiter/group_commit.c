@@ -76,18 +76,20 @@ static bool reserve(struct group_commit *c, const struct queued_draft *group, ui
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < count; i++)
         bytes += group[i].book.len + group[i].packed.len + EVENT_OVERHEAD_BYTES;
-    int error = log_writer_reserve(c->log, bytes);
+    int error = store_reserve(c->store, count, bytes);
+    if (error == 0)
+        error = log_writer_reserve(c->log, bytes);
     if (error == ENOSPC || error == EDQUOT) {
         if (!c->disk_full)
-            report(REPORT_ERROR, "no space for the log in %s: posts are answered 503 until there is; reads go on",
+            report(REPORT_ERROR, "no space for log and index in %s: posts are answered 503 until there is; reads go on",
                    c->settings->data_dir);
         c->disk_full = true;
         return false;
     }
     if (error)
-        commit_failed("making room in the log", error);
+        commit_failed("making room in log and index", error);
     if (c->disk_full)
-        report(REPORT_INFO, "there is space for the log again: posts are taken");
+        report(REPORT_INFO, "there is space again: posts are taken");
     c->disk_full = false;
     return true;
 }

@@ -166,23 +166,23 @@ uint64_t index_writer_used_bytes(struct index_writer *w)
 }
 
 /*
- * A put may copy its leaf and the branches over it, and split them; puts are
- * sorted, so neighbours share most of that. Four pages each and the bytes
- * themselves are more than was ever seen.
+ * A put may copy its leaf and split it. The branches over it are copied too,
+ * but puts are sorted and share them; the constant is for these.
  */
-static int ensure_room(struct index_writer *w, uint64_t put_count, uint64_t put_bytes)
+int index_writer_reserve(struct index_writer *w, uint64_t put_count, uint64_t put_bytes)
 {
-    uint64_t need = index_writer_used_bytes(w) + (put_count * 4 + 256) * w->page_bytes + 2 * put_bytes;
+    uint64_t need = index_writer_used_bytes(w) + (put_count * 2 + 1024) * w->page_bytes + 2 * put_bytes;
     if (need <= w->map_bytes)
         return 0;
     uint64_t comfortable = w->map_bytes + w->map_bytes / 4;
-    return grow_map(w, round_up(need > comfortable ? need : comfortable));
+    int error = need < comfortable ? grow_map(w, round_up(comfortable)) : ENOSPC;
+    return error == ENOSPC || error == EDQUOT ? grow_map(w, round_up(need)) : error;
 }
 
 int index_writer_begin(struct index_writer *w, uint64_t put_count, uint64_t put_bytes)
 {
     assert(!w->writing);
-    int error = ensure_room(w, put_count, put_bytes);
+    int error = index_writer_reserve(w, put_count, put_bytes);
     return error ? error : errno_of(mdb_txn_begin(w->env, NULL, 0, &w->writing));
 }
 

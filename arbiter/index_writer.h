@@ -27,6 +27,13 @@ void index_writer_close(struct index_writer **writer);
 int index_writer_get(struct index_writer *writer, enum index_table table, const void *key, size_t key_len,
                      struct bytes *value) __attribute__((warn_unused_result));
 
+/*
+ * Makes room for a transaction of `put_count` puts of `put_bytes` in all, by
+ * growing the file. ENOSPC and EDQUOT leave all as it was. Between transactions.
+ */
+int index_writer_reserve(struct index_writer *writer, uint64_t put_count, uint64_t put_bytes)
+    __attribute__((warn_unused_result));
+
 /* One transaction: begin with room for `put_count` puts of `put_bytes` in all, put, commit. Between, no get. */
 int index_writer_begin(struct index_writer *writer, uint64_t put_count, uint64_t put_bytes)
     __attribute__((warn_unused_result));

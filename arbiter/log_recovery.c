@@ -25,6 +25,7 @@ struct recovery {
     struct segment_list list;
     uint64_t end; /* of the last segment's file, as position */
     uint64_t begun_at; /* of the replay */
+    uint64_t last_batch; /* position of the last good one */
     struct progress progress;
 };
 
@@ -106,6 +107,7 @@ static int walk(struct recovery *r, struct log_scan *s, struct log_mark *mark, b
     int error;
     *sealed = false;
     while (!*sealed && (error = log_scan_next(s, mark, &header, &payload)) == 0) {
+        r->last_batch = header.position;
         error = visit ? r->plan->visit(r->plan->context, &header, payload, mark) : 0;
         if (error)
             return error;
@@ -272,6 +274,7 @@ static int recover_all(struct recovery *r, struct recovered_log *out)
         .next_batch = mark.next_batch,
         .chain = mark.chain,
     };
+    out->last_batch = r->last_batch > out->head.segment ? r->last_batch : mark.position;
     out->segment_sealed = sealed;
     return 0;
 }

@@ -33,6 +33,7 @@ struct log_recovery_plan {
 
 struct recovered_log {
     struct log_head head;
+    uint64_t last_batch; /* position of the batch before the head, in the head's segment; the head's when there is none */
     int segment_sealed; /* the last batch ended its segment, no successor is there yet */
 };
 

@@ -121,7 +121,19 @@ int log_create(const char *data_dir, struct log_head *out)
     return error;
 }
 
-static int open_segment(struct log_writer *w)
+static int write_again(int fd, uint64_t from, uint64_t to)
+{
+    size_t length = (size_t)(to - from);
+    uint8_t *bytes = malloc(length ? length : 1);
+    if (!bytes)
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
+    ssize_t n = pread(fd, bytes, length, (off_t)from);
+    int error = n < 0 ? errno : (size_t)n != length ? EIO : write_fully(fd, bytes, length, (off_t)from);
+    free(bytes);
+    return error;
+}
+
+static int open_segment(struct log_writer *w, uint64_t last_batch)
 {
     char name[SEGMENT_NAME_MAX];
     struct stat st;
@@ -132,17 +144,17 @@ static int open_segment(struct log_writer *w)
     free(path);
     if (error)
         return error;
-    /* What lies behind the head is zeros, unless a torn tail was left there: written anew either way, it is synced then. */
     uint64_t used = w->head.position - w->head.segment;
     uint64_t size = (uint64_t)st.st_size;
     w->filled = w->head.segment + (size > used ? size : used);
-    return size > used ? fill_with_zeros(w->fd, used, size) : 0;
+    error = write_again(w->fd, last_batch - w->head.segment, used);
+    return error ? error : fill_with_zeros(w->fd, used, size); /* and syncs */
 }
 
 static int begin_next_segment(struct log_writer *w, int sealed);
 
-int log_writer_open(const char *data_dir, const struct log_head *head, int segment_sealed, uint64_t segment_max_bytes,
-                    struct log_writer **out)
+int log_writer_open(const char *data_dir, const struct log_head *head, uint64_t last_batch, int segment_sealed,
+                    uint64_t segment_max_bytes, struct log_writer **out)
 {
     struct log_writer *w = calloc(1, sizeof *w);
     if (!w)
@@ -150,7 +162,7 @@ int log_writer_open(const char *data_dir, const struct log_head *head, int segme
     w->head = *head;
     w->segment_max = segment_max_bytes;
     w->log_dir = data_dir_path(data_dir, DATA_DIR_LOG);
-    int error = open_segment(w);
+    int error = open_segment(w, last_batch);
     if (error == 0 && segment_sealed)
         error = begin_next_segment(w, segment_sealed);
     if (error)

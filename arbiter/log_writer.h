@@ -32,12 +32,14 @@ struct log_writer;
 int log_create(const char *data_dir, struct log_head *out) __attribute__((warn_unused_result));
 
 /*
- * Opens the segment that `head` names and makes sure that all behind the head
- * is zeros. `segment_sealed` says that the last batch ended that segment: the
+ * Opens the segment that `head` names, and writes and syncs anew what may be in
+ * the page cache alone: the batch from `last_batch` to the head (after a failed
+ * fdatasync the kernel shows data that it has given up to write), and zeros up
+ * to the file's end. `segment_sealed` says that the last batch ended that segment: the
  * next one is begun. 0 or errno.
  */
-int log_writer_open(const char *data_dir, const struct log_head *head, int segment_sealed, uint64_t segment_max_bytes,
-                    struct log_writer **out) __attribute__((warn_unused_result));
+int log_writer_open(const char *data_dir, const struct log_head *head, uint64_t last_batch, int segment_sealed,
+                    uint64_t segment_max_bytes, struct log_writer **out) __attribute__((warn_unused_result));
 void log_writer_close(struct log_writer **writer);
 
 const struct log_head *log_writer_head(const struct log_writer *writer);

@@ -152,7 +152,8 @@ static int recover(struct recovering *r, struct store **store, struct log_writer
     error = replay(r, *store, has_mark ? &mark : NULL, &log);
     if (error)
         return error;
-    error = log_writer_open(r->settings->data_dir, &log.head, log.segment_sealed, r->settings->log_segment_max, writer);
+    error = log_writer_open(r->settings->data_dir, &log.head, log.last_batch, log.segment_sealed,
+                            r->settings->log_segment_max, writer);
     if (error)
         report(REPORT_ERROR, "cannot open the log for writing: %s", strerror(error));
     return error;

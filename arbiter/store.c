@@ -123,6 +123,12 @@ uint64_t store_keys_position(struct store *s)
 
 /* --- deciding --- */
 
+int store_reserve(struct store *s, uint32_t draft_count, uint64_t packed_bytes)
+{
+    /* A draft makes an event and a transaction; a posting, of 15 bytes at least, up to three rows. */
+    return index_writer_reserve(s->index, 4 * (uint64_t)draft_count + packed_bytes / 5, packed_bytes);
+}
+
 void store_begin(struct store *s, uint64_t batch_position)
 {
     assert(s->event_count == 0);

@@ -39,6 +39,12 @@ uint64_t store_index_position(struct store *store);
 /* The same of the spilled idempotency keys. */
 uint64_t store_keys_position(struct store *store);
 
+/*
+ * Room in the index for a group of so many drafts and packed bytes, so that a
+ * full disk is met before anything is decided. 0; ENOSPC or EDQUOT; or another errno.
+ */
+int store_reserve(struct store *store, uint32_t draft_count, uint64_t packed_bytes) __attribute__((warn_unused_result));
+
 void store_begin(struct store *store, uint64_t batch_position);
 
 /* `packed` is the transaction's body, still packed; it goes into the log as it is. `now_us` is the wall clock. */

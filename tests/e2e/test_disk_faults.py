@@ -44,3 +44,25 @@ def test_a_commit_that_fails_acknowledges_nothing(make_ledger, call, error):
     del ledger.env["ASAN_OPTIONS"]
     ledger.start()
     ledger.check_invariants(["shop"])
+
+
+@pytest.mark.skipif(not may_trace(), reason="strace may not trace here")
+def test_a_start_writes_and_syncs_the_last_batch_anew(make_ledger):
+    """After a failed fdatasync the page cache shows what the disk may not have: only a new write makes sure."""
+    ledger = make_ledger(workers=1)
+    ledger.set_up("shop")
+    ledger.post(sale("shop", "last"))
+    ledger.kill9()
+    trace = ledger.home + "/trace"
+    ledger.env["ASAN_OPTIONS"] = "detect_leaks=0"
+    ledger.under = ["strace", "-D", "-f", "-qq", "-y", "-o", trace, "-e", "signal=none",
+                    "-e", "trace=pwrite64,pwritev,fdatasync"]
+    ledger.start()
+    calls = [line for line in open(trace) if "/log/segment-" in line]
+    # A batch begins with the magic TLBT; behind it the zeros up to the file's end.
+    again = next(n for n, call in enumerate(calls) if "pwrite64" in call and '"TLBT' in call)
+    synced = next(n for n, call in enumerate(calls) if "fdatasync" in call)
+    assert again < synced, calls
+    ledger.stop()
+    ledger.under = []
+    ledger.start()

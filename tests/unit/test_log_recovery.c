@@ -41,7 +41,7 @@ static struct log_writer *open_new(const char *dir, uint64_t segment_max)
     struct log_writer *writer;
     assert_int_equal(directory_prepare(dir), 0);
     assert_int_equal(log_create(dir, &head), 0);
-    assert_int_equal(log_writer_open(dir, &head, 0, segment_max, &writer), 0);
+    assert_int_equal(log_writer_open(dir, &head, head.position, 0, segment_max, &writer), 0);
     return writer;
 }
 
@@ -149,7 +149,7 @@ static void writing_goes_on_where_recovery_ended(void **state)
                 assert_int_equal(log_writer_seal(writer, 5), 0);
             log_writer_close(&writer);
             assert_int_equal(recover(*state, &seen, &log), 0);
-            assert_int_equal(log_writer_open(*state, &log.head, log.segment_sealed, 4096, &writer), 0);
+            assert_int_equal(log_writer_open(*state, &log.head, log.last_batch, log.segment_sealed, 4096, &writer), 0);
         }
     }
     log_writer_close(&writer);
@@ -316,7 +316,7 @@ static void a_seal_without_successor_begins_the_next_segment(void **state)
     assert_int_equal(log.head.position, segment);
     assert_int_equal(recover_from(*state, NULL, segment + 500, &seen, &log), EUCLEAN);
     assert_int_equal(recover(*state, &seen, &log), 0);
-    assert_int_equal(log_writer_open(*state, &log.head, log.segment_sealed, 4096, &writer), 0);
+    assert_int_equal(log_writer_open(*state, &log.head, log.last_batch, log.segment_sealed, 4096, &writer), 0);
     uint64_t before = seen.count;
     append(writer, 9);
     log_writer_close(&writer);
