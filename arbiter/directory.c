@@ -12,6 +12,8 @@
 #include "common/data_dir.h"
 #include "common/durable_file.h"
 
+#define LOCK_TABLE_BYTES (64 << 10) /* some 1,000 readers */
+
 int directory_lock(const char *data_dir)
 {
     char *path = data_dir_path(data_dir, DATA_DIR_LOCK);
@@ -43,6 +45,21 @@ int directory_prepare(const char *data_dir)
     if (error == 0)
         error = directory_sync(data_dir);
     return error ? error : directory_sync_parent(data_dir);
+}
+
+int directory_allocate_lock(const char *folder)
+{
+    char *path = data_dir_path(folder, "lock.mdb");
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    free(path);
+    if (fd < 0)
+        return errno;
+    int error;
+    do
+        error = posix_fallocate(fd, 0, LOCK_TABLE_BYTES);
+    while (error == EINTR);
+    close(fd);
+    return error;
 }
 
 static int empty_folder(const char *path, DIR *dir)

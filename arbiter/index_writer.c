@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arbiter/directory.h"
 #include "common/data_dir.h"
 #include "common/exit_status.h"
 #include "common/report.h"
@@ -48,7 +49,7 @@ static int open_data_file(struct index_writer *w, const char *path)
     free(file);
     if (error)
         return error;
-    w->map_bytes = round_up((uint64_t)st.st_size + 1);
+    w->map_bytes = round_up(st.st_size ? (uint64_t)st.st_size : 1);
     return 0;
 }
 
@@ -102,6 +103,8 @@ int index_writer_open(const char *path, struct index_writer **out)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     w->data_fd = -1;
     int error = mkdir(path, 0700) != 0 && errno != EEXIST ? errno : 0;
+    if (error == 0)
+        error = directory_allocate_lock(path);
     if (error == 0)
         error = open_data_file(w, path);
     /* LMDB takes an empty file for a new environment, a preallocated one for a damaged one: allocate once it is open. */

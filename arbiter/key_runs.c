@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "arbiter/directory.h"
 #include "common/data_dir.h"
 #include "common/exit_status.h"
 #include "common/index_schema.h"
@@ -58,7 +59,9 @@ static int open_environment(struct key_runs *r, const char *path)
 {
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return errno;
-    int error = mdb_env_create(&r->env);
+    int error = directory_allocate_lock(path);
+    if (error == 0)
+        error = mdb_env_create(&r->env);
     if (error == 0)
         error = mdb_env_set_maxdbs(r->env, 3);
     if (error == 0)
