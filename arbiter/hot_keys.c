@@ -12,13 +12,15 @@
 #include "common/exit_status.h"
 #include "common/report.h"
 
-#define EMPTY UINT32_MAX
+#define EMPTY 0u
+#define CAPACITY_LEAST 1024u
+#define CAPACITY_AT_ONCE (4u << 20) /* address space of 256 MiB: memory is taken as it is touched */
 
 struct hot_keys {
     struct hot_key *entries; /* entry n lies at n & (capacity - 1) */
     uint64_t capacity;       /* power of two */
     uint64_t first, end;
-    uint32_t *table;         /* of 2 * capacity places: entry number & (capacity - 1), or EMPTY */
+    uint32_t *table;         /* of 2 * capacity places: entry number & (capacity - 1), plus 1, or EMPTY */
 };
 
 static void *must(void *p)
@@ -46,16 +48,15 @@ static void insert(struct hot_keys *k, uint64_t number)
     uint64_t place = home(k, &k->entries[slot].digest);
     while (k->table[place] != EMPTY)
         place = next_place(k, place);
-    k->table[place] = (uint32_t)slot;
+    k->table[place] = (uint32_t)slot + 1;
 }
 
 static void resize(struct hot_keys *k, uint64_t capacity)
 {
     struct hot_key *entries = must(aligned_alloc(64, capacity * sizeof *entries));
-    uint32_t *table = must(malloc(2 * capacity * sizeof *table));
+    uint32_t *table = must(calloc(2 * capacity, sizeof *table));
     for (uint64_t n = k->first; n < k->end; n++)
         entries[n & (capacity - 1)] = k->entries[n & (k->capacity - 1)];
-    memset(table, 0xff, 2 * capacity * sizeof *table);
     free(k->entries);
     free(k->table);
     k->entries = entries;
@@ -65,10 +66,13 @@ static void resize(struct hot_keys *k, uint64_t capacity)
         insert(k, n);
 }
 
-struct hot_keys *hot_keys_create(void)
+struct hot_keys *hot_keys_create(uint64_t room)
 {
     struct hot_keys *k = must(calloc(1, sizeof *k));
-    resize(k, 1024);
+    uint64_t capacity = CAPACITY_LEAST;
+    while (capacity < room && capacity < CAPACITY_AT_ONCE)
+        capacity *= 2;
+    resize(k, capacity);
     return k;
 }
 
@@ -88,7 +92,7 @@ static uint64_t find_place(const struct hot_keys *k, const struct sha256 *digest
         uint32_t slot = k->table[place];
         if (slot == EMPTY)
             return UINT64_MAX;
-        if (memcmp(&k->entries[slot].digest, digest, sizeof *digest) == 0)
+        if (memcmp(&k->entries[slot - 1].digest, digest, sizeof *digest) == 0)
             return place;
     }
 }
@@ -96,7 +100,7 @@ static uint64_t find_place(const struct hot_keys *k, const struct sha256 *digest
 const struct hot_key *hot_keys_find(const struct hot_keys *k, const struct sha256 *digest)
 {
     uint64_t place = find_place(k, digest);
-    return place == UINT64_MAX ? NULL : &k->entries[k->table[place]];
+    return place == UINT64_MAX ? NULL : &k->entries[k->table[place] - 1];
 }
 
 void hot_keys_add(struct hot_keys *k, const struct hot_key *key)
@@ -135,7 +139,7 @@ void hot_keys_drop_oldest(struct hot_keys *k)
     uint64_t hole = find_place(k, &hot_keys_at(k, k->first)->digest);
     assert(hole != UINT64_MAX);
     for (uint64_t place = next_place(k, hole); k->table[place] != EMPTY; place = next_place(k, place)) {
-        if (may_move(hole, place, home(k, &k->entries[k->table[place]].digest))) {
+        if (may_move(hole, place, home(k, &k->entries[k->table[place] - 1].digest))) {
             k->table[hole] = k->table[place];
             hole = place;
         }

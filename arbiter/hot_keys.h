@@ -21,7 +21,8 @@ _Static_assert(sizeof(struct hot_key) == 64, "one cache line a key");
 
 struct hot_keys;
 
-struct hot_keys *hot_keys_create(void);
+/* `room`: how many are expected; it grows beyond, at the price of a stall. */
+struct hot_keys *hot_keys_create(uint64_t room);
 void hot_keys_destroy(struct hot_keys **keys);
 
 /* NULL when it is not there. Valid until the next add. */

@@ -47,6 +47,13 @@ struct idempotency {
     uint64_t retry_ns; /* a spill failed: not before */
 };
 
+/* Keys are copied to the disk long before they leave the memory, so a start has little to read again. */
+static uint64_t spill_after(const struct idempotency *i)
+{
+    uint64_t quarter = i->hot_cap / 4 + 1;
+    return quarter < SPILL_KEYS_MAX ? quarter : SPILL_KEYS_MAX;
+}
+
 /* --- opening --- */
 
 static int load(struct idempotency *i, struct uuid ledger)
@@ -69,7 +76,7 @@ int idempotency_open(const char *data_dir, struct uuid ledger, uint64_t hot_cap,
     if (!i || !(i->data_dir = strdup(data_dir)))
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     i->hot_cap = hot_cap;
-    i->hot = hot_keys_create();
+    i->hot = hot_keys_create(hot_cap + 2 * spill_after(i));
     int error = load(i, ledger);
     if (error == EBADMSG || error == EINVAL) { /* EINVAL: LMDB takes the file for none of its own */
         report(REPORT_WARNING,
@@ -239,13 +246,6 @@ static int finish_spill(struct idempotency *i)
         i->unspilled = s->end;
     }
     return s->error;
-}
-
-/* Keys are copied to the disk long before they leave the memory, so a start has little to read again. */
-static uint64_t spill_after(const struct idempotency *i)
-{
-    uint64_t quarter = i->hot_cap / 4 + 1;
-    return quarter < SPILL_KEYS_MAX ? quarter : SPILL_KEYS_MAX;
 }
 
 /* The memory is bounded: beyond this a commit waits for the spill that is under way. */

@@ -36,7 +36,7 @@ static void keys_are_found_until_they_are_dropped(void **state)
 {
     (void)state;
     for (int crowded = 0; crowded < 2; crowded++) {
-        struct hot_keys *keys = hot_keys_create();
+        struct hot_keys *keys = hot_keys_create(0);
         uint64_t all = crowded ? 300 : 5000, dropped = 0;
         for (uint64_t n = 0; n < all; n++) {
             struct hot_key key = key_of(n, crowded);
@@ -60,7 +60,7 @@ static void keys_are_found_until_they_are_dropped(void **state)
 static void entries_keep_their_order_and_numbers(void **state)
 {
     (void)state;
-    struct hot_keys *keys = hot_keys_create();
+    struct hot_keys *keys = hot_keys_create(0);
     for (uint64_t n = 0; n < 3000; n++) {
         struct hot_key key = key_of(n, 0);
         hot_keys_add(keys, &key);
