@@ -435,6 +435,7 @@ class Stream:
         self.pending = b""
         self.comments = 0
         self.last_id = None
+        self.last_data = None  # as it was sent
 
     def __enter__(self):
         return self
@@ -483,6 +484,7 @@ class Stream:
         fields = dict(line.split(b": ", 1) for line in block.split(b"\n"))
         assert set(fields) == {b"id", b"data"}, block
         self.last_id = int(fields[b"id"])
-        event = json.loads(fields[b"data"])
+        self.last_data = fields[b"data"]
+        event = json.loads(self.last_data)
         assert event["seq"] == self.last_id
         return event
