@@ -91,4 +91,11 @@ void bell_wait(struct bell *bell, int timeout_ms); /* until it is rung, or for t
 void bell_wake_up(struct bell *bell); /* clears the flag and the eventfd */
 void bell_ring(struct bell *bell);    /* after publishing; cheap while the owner is awake */
 
+/*
+ * Wakes the owner whatever the flag says. For who reaps a process: it may have
+ * died in bell_ring, when it had taken the flag and not rung yet; nobody else
+ * would ring then. Safe in a signal handler.
+ */
+void bell_ring_anyway(struct bell *bell);
+
 #endif

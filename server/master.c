@@ -244,11 +244,8 @@ static void replace_child(struct child *child, const char *name, pid_t pid, int 
 
 static void ring_workers(struct master *m)
 {
-    uint64_t one = 1;
-    for (uint32_t n = 0; n < m->border->worker_count; n++) {
-        ssize_t done = write(m->border->worker[n].bell.fd, &one, sizeof one);
-        (void)done;
-    }
+    for (uint32_t n = 0; n < m->border->worker_count; n++)
+        bell_ring_anyway(&m->border->worker[n].bell);
 }
 
 static void stop(struct master *m);
@@ -303,6 +300,8 @@ static void worker_died(struct master *m, uint32_t n, int status)
     atomic_store(&m->border->worker[n].in_flight, 0);
     atomic_store(&m->border->worker[n].connections, 0);
     atomic_store(&m->border->worker[n].event_streams, 0);
+    /* It may have taken the arbiter's sleep flag and died before it rang: then no other worker rings either. */
+    bell_ring_anyway(&m->border->arbiter_bell);
     snprintf(name, sizeof name, "worker %u", n);
     if (m->state != MASTER_STOPPING)
         replace_child(child, name, pid, status);
@@ -370,10 +369,8 @@ static void stop(struct master *m)
 /* The arbiter goes when no worker needs it any more. */
 static void stop_arbiter(struct master *m)
 {
-    uint64_t one = 1;
     atomic_store(&m->border->arbiter_order, ORDER_DRAIN);
-    ssize_t done = write(m->border->arbiter_bell.fd, &one, sizeof one);
-    (void)done;
+    bell_ring_anyway(&m->border->arbiter_bell);
 }
 
 /* True when nothing is left. */

@@ -221,9 +221,7 @@ static void on_terminate(int signal_number)
 {
     (void)signal_number;
     told_to_leave = 1;
-    uint64_t one = 1;
-    ssize_t n = write(own_bell->fd, &one, sizeof one);
-    (void)n;
+    bell_ring_anyway(own_bell);
 }
 
 /* A worker that is told to leave by itself is replaced; all together leave on the master's order. */

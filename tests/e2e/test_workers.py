@@ -1,9 +1,13 @@
 """Several workers over one ledger."""
 import http.client
 import json
+import subprocess
 import threading
 
+import pytest
+
 from harness import debit, credit, draft, sale, wait_until
+from test_disk_faults import may_trace
 
 
 def fresh_read(ledger, path):
@@ -117,3 +121,29 @@ def test_a_graceful_stop_answers_what_is_under_way(make_ledger):
         thread.join(20)
     ledger.start()
     ledger.check_invariants(["shop"])
+
+
+def is_traced(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return "TracerPid:\t0\n" not in f.read()
+
+
+@pytest.mark.skipif(not may_trace(), reason="strace may not trace here")
+def test_a_worker_that_dies_as_it_rings_does_not_leave_the_arbiter_asleep(make_ledger):
+    """The worst microsecond: the arbiter's sleep flag is taken, so no other worker rings, and nobody has rung."""
+    ledger = make_ledger(workers=2)
+    ledger.set_up("shop")
+    victim, other = ledger.worker_pids()
+    strace = subprocess.Popen(["strace", "-qq", "-o", "/dev/null", "-p", str(victim), "-e", "trace=write",
+                               "-e", "inject=write:error=EIO:signal=KILL:when=1"])
+    wait_until(lambda: is_traced(victim), "strace to hold the worker")
+    for n in range(200):
+        ledger.drop_connection()  # the next one may be the victim's
+        try:
+            assert ledger.request("POST", "/v1/transactions", sale("shop", f"k{n}")).status == 200
+        except OSError:
+            break
+    assert strace.wait(20) is not None and victim not in ledger.worker_pids()
+    answer = ledger.request("POST", "/v1/transactions", sale("shop", "after"))
+    assert answer.status == 200, answer.text
+    assert other in ledger.worker_pids()

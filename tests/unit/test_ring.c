@@ -400,6 +400,20 @@ static void a_bell_is_heard_only_by_who_said_that_it_sleeps(void **state)
     close(bell.fd);
 }
 
+static void a_bell_whose_ringer_died_can_still_be_rung(void **state)
+{
+    (void)state;
+    struct bell bell = {.fd = eventfd(0, EFD_NONBLOCK)};
+    uint64_t count;
+    bell_prepare_sleep(&bell);
+    atomic_store(&bell.asleep, 0); /* as bell_ring does, just before it rings */
+    bell_ring(&bell);
+    assert_int_equal(read(bell.fd, &count, sizeof count), -1);
+    bell_ring_anyway(&bell);
+    assert_int_equal(read(bell.fd, &count, sizeof count), sizeof count);
+    close(bell.fd);
+}
+
 #define WITH_RING(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -422,6 +436,7 @@ int main(void)
         WITH_RING(two_threads_lose_nothing_and_wake_each_other),
         WITH_RING(who_goes_to_sleep_while_something_comes_is_rung),
         cmocka_unit_test(a_bell_is_heard_only_by_who_said_that_it_sleeps),
+        cmocka_unit_test(a_bell_whose_ringer_died_can_still_be_rung),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
