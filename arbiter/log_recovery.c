@@ -12,9 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "arbiter/progress.h"
+#include "common/border.h"
 #include "common/data_dir.h"
 #include "common/log_reader.h"
+#include "common/progress.h"
 #include "common/report.h"
 
 #define CHECK_BEHIND_BYTES (64u << 20)
@@ -262,7 +263,7 @@ static int recover_all(struct recovery *r, struct recovered_log *out)
     bool sealed = false;
     int error = begin_at(r, &first, &mark);
     r->begun_at = mark.position;
-    progress_begin(&r->progress, r->plan->border, RECOVERY_REPLAYING);
+    progress_begin(&r->progress, recovery_step_words(RECOVERY_REPLAYING), r->plan->progress, r->plan->progress_context);
     for (size_t i = first; error == 0 && i < r->list.count; i++)
         error = recover_segment(r, i, &mark, &sealed);
     if (error)

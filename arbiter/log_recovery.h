@@ -17,6 +17,7 @@
 
 #include "arbiter/log_writer.h"
 #include "common/log_scan.h"
+#include "common/progress.h"
 
 /* A batch's position is that of its header. Non-zero ends the recovery with that error (the visitor has reported it). */
 typedef int log_batch_fn(void *context, const struct batch_header *header, struct bytes payload,
@@ -28,7 +29,8 @@ struct log_recovery_plan {
     const char *witness_name;    /* by what */
     log_batch_fn *visit;
     void *context;
-    struct border *border; /* where progress is told; may be NULL */
+    progress_fn *progress; /* may be NULL */
+    void *progress_context;
 };
 
 struct recovered_log {

@@ -31,6 +31,27 @@ static void see_witness(struct recovering *r, uint64_t position, const char *nam
     }
 }
 
+/* For the master, who tells the service manager. */
+static void tell_master(struct border *border, enum recovery_step step, unsigned percent, uint64_t seconds_left)
+{
+    atomic_store(&border->recovery_step, step);
+    atomic_store(&border->recovery_percent, percent);
+    atomic_store(&border->recovery_seconds_left, seconds_left);
+    uint64_t one = 1;
+    ssize_t done = write(border->master_event_fd, &one, sizeof one);
+    (void)done; /* an eventfd that is full wakes its reader all the same */
+}
+
+static void tell_restore(void *border, unsigned percent, uint64_t seconds_left)
+{
+    tell_master(border, RECOVERY_RESTORING, percent, seconds_left);
+}
+
+static void tell_replay(void *border, unsigned percent, uint64_t seconds_left)
+{
+    tell_master(border, RECOVERY_REPLAYING, percent, seconds_left);
+}
+
 /* A new ledger, unless something says that there was one. */
 static int create_ledger(struct recovering *r)
 {
@@ -59,6 +80,7 @@ static int create_ledger(struct recovering *r)
 /* Throws an unusable index away and puts the newest snapshot in its place, or nothing. */
 static int replace_index(struct recovering *r, const char *why, bool by_snapshot)
 {
+    struct progress progress;
     if (why)
         report(REPORT_WARNING, "the index in %s is thrown away (%s) and rebuilt from the log", r->index_path, why);
     int error = directory_remove(r->settings->data_dir, DATA_DIR_INDEX);
@@ -68,7 +90,8 @@ static int replace_index(struct recovering *r, const char *why, bool by_snapshot
     }
     if (!by_snapshot)
         return 0;
-    error = snapshots_restore(r->settings->data_dir, r->ledger, r->index_path, r->border);
+    progress_begin(&progress, recovery_step_words(RECOVERY_RESTORING), tell_restore, r->border);
+    error = snapshots_restore(r->settings->data_dir, r->ledger, r->index_path, &progress);
     return error == ENOENT ? 0 : error;
 }
 
@@ -130,7 +153,8 @@ static int replay(struct recovering *r, struct store *store, const struct log_ma
         .witness_name = r->witness_name,
         .visit = replay_batch,
         .context = store,
-        .border = r->border,
+        .progress = tell_replay,
+        .progress_context = r->border,
     };
     int error = log_recover(r->settings->data_dir, &plan, log);
     return error ? error : store_replay_end(store);

@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "arbiter/progress.h"
 #include "common/data_dir.h"
 #include "common/durable_file.h"
 #include "common/exit_status.h"
@@ -210,16 +209,14 @@ void snapshots_wait(struct snapshots *s)
 
 /* --- restoring --- */
 
-static int copy_bytes(int in, int out, uint64_t length, uint32_t *crc, struct border *border)
+static int copy_bytes(int in, int out, uint64_t length, uint32_t *crc, struct progress *progress)
 {
-    struct progress progress;
     size_t room = 1u << 20;
     uint8_t *chunk = malloc(room);
     int error = chunk ? 0 : ENOMEM;
     *crc = 0;
-    progress_begin(&progress, border, RECOVERY_RESTORING);
     for (uint64_t done = 0; error == 0 && done < length;) {
-        progress_step(&progress, done, length);
+        progress_step(progress, done, length);
         ssize_t n = pread(in, chunk, length - done < room ? (size_t)(length - done) : room, (off_t)done);
         if (n < 0 && errno == EINTR)
             continue;
@@ -234,7 +231,7 @@ static int copy_bytes(int in, int out, uint64_t length, uint32_t *crc, struct bo
 }
 
 /* Copies what stands before the trailer, and proves it on the way. */
-static int copy_proved(const char *from, const char *to, struct border *border)
+static int copy_proved(const char *from, const char *to, struct progress *progress)
 {
     struct snapshot_trailer trailer;
     uint32_t crc;
@@ -246,7 +243,7 @@ static int copy_proved(const char *from, const char *to, struct border *border)
     if (error == 0 && out < 0)
         error = errno;
     if (error == 0)
-        error = copy_bytes(in, out, trailer.length, &crc, border);
+        error = copy_bytes(in, out, trailer.length, &crc, progress);
     if (error == 0 && crc != trailer.crc)
         error = EBADMSG;
     if (out >= 0)
@@ -255,11 +252,11 @@ static int copy_proved(const char *from, const char *to, struct border *border)
     return error;
 }
 
-static int restore_one(const char *file, struct uuid ledger, const char *index_path, struct border *border)
+static int restore_one(const char *file, struct uuid ledger, const char *index_path, struct progress *progress)
 {
     struct index_meta meta;
     char *data = data_dir_path(index_path, "data.mdb");
-    int error = mkdir(index_path, 0700) != 0 && errno != EEXIST ? errno : copy_proved(file, data, border);
+    int error = mkdir(index_path, 0700) != 0 && errno != EEXIST ? errno : copy_proved(file, data, progress);
     if (error == 0)
         error = read_meta(data, &meta);
     if (error == 0 && (meta.version != INDEX_VERSION || memcmp(&meta.ledger, &ledger, sizeof ledger) != 0))
@@ -270,12 +267,12 @@ static int restore_one(const char *file, struct uuid ledger, const char *index_p
     return error;
 }
 
-int snapshots_restore(const char *data_dir, struct uuid ledger, const char *index_path, struct border *border)
+int snapshots_restore(const char *data_dir, struct uuid ledger, const char *index_path, struct progress *progress)
 {
     int error = ENOENT;
     for (uint64_t position = UINT64_MAX; error && (position = snapshot_newest_below(data_dir, position)) != 0;) {
         char *file = snapshot_path(data_dir, position);
-        error = restore_one(file, ledger, index_path, border);
+        error = restore_one(file, ledger, index_path, progress);
         if (error)
             report(REPORT_WARNING, "snapshot %s cannot be used (%s): passed over", file,
                    error == EBADMSG ? "it is damaged or another ledger's" : strerror(error));

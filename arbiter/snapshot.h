@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "common/border.h"
+#include "common/progress.h"
 #include "common/uuid7.h"
 
 struct snapshots;
@@ -34,11 +34,11 @@ bool snapshots_busy(const struct snapshots *snapshots);
 void snapshots_wait(struct snapshots *snapshots);
 
 /*
- * Puts a copy (progress is told in `border`) of the newest snapshot that belongs to `ledger` into an empty
+ * Puts a copy of the newest snapshot that belongs to `ledger` into an empty
  * index folder. 0; ENOENT when there is none that can be used (damaged ones
  * are reported and passed over); or errno.
  */
-int snapshots_restore(const char *data_dir, struct uuid ledger, const char *index_path, struct border *border)
+int snapshots_restore(const char *data_dir, struct uuid ledger, const char *index_path, struct progress *progress)
     __attribute__((warn_unused_result));
 
 #endif
