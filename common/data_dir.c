@@ -1,7 +1,11 @@
 #include "common/data_dir.h"
 
-/* Joins names only: it looks at no file. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "common/exit_status.h"
 #include "common/report.h"
@@ -12,4 +16,16 @@ char *data_dir_path(const char *dir, const char *name)
     if (asprintf(&path, "%s/%s", dir, name) < 0)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     return path;
+}
+
+bool data_dir_is_locked(const char *dir)
+{
+    char *path = data_dir_path(dir, DATA_DIR_LOCK);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    free(path);
+    if (fd < 0)
+        return false;
+    bool locked = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return locked;
 }

@@ -9,6 +9,7 @@
  *   idempotency/data.mdb, lock.mdb       LMDB, spilled keys
  *   snapshots/snapshot-<position>.mdb    copies of the index
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #define DATA_DIR_LOCK "LOCK"
@@ -19,5 +20,8 @@
 
 /* `dir`/`name`, newly allocated; running out of memory ends the process. */
 char *data_dir_path(const char *dir, const char *name);
+
+/* Does an arbiter hold its lock? Only a look. */
+bool data_dir_is_locked(const char *dir);
 
 #endif

@@ -21,6 +21,7 @@
 #include "common/report.h"
 #include "common/settings.h"
 #include "common/uuid7.h"
+#include "server/arguments.h"
 #include "server/offline_ledger.h"
 #include "server/seed.h"
 
@@ -35,30 +36,15 @@ struct options {
 
 /* --- the command line --- */
 
-static bool take_value(int argc, char **argv, int *i, const char *name, const char **value)
-{
-    size_t length = strlen(name);
-    if (strncmp(argv[*i], name, length) != 0)
-        return false;
-    if (argv[*i][length] == '=') {
-        *value = argv[*i] + length + 1;
-        return true;
-    }
-    if (argv[*i][length] != '\0' || *i + 1 >= argc)
-        return false;
-    *value = argv[++*i];
-    return true;
-}
-
 static int read_options(int argc, char **argv, struct options *o)
 {
     *o = (struct options){.env_out = ".env"};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--force") == 0)
             o->force = true;
-        else if (!take_value(argc, argv, &i, "--db-url", &o->db_url) &&
-                 !take_value(argc, argv, &i, "--seed", &o->seed) &&
-                 !take_value(argc, argv, &i, "--env-out", &o->env_out)) {
+        else if (!argument_value(argc, argv, &i, "--db-url", &o->db_url) &&
+                 !argument_value(argc, argv, &i, "--seed", &o->seed) &&
+                 !argument_value(argc, argv, &i, "--env-out", &o->env_out)) {
             report_usage_error("init: unexpected '%s', or a value is missing; see talead help init", argv[i]);
             return EINVAL;
         }

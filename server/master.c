@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -92,19 +91,6 @@ static int load(struct master *m, const char *config_path)
     return 0;
 }
 
-/* A look at the lock, which is the arbiter's to take. */
-static bool is_locked(const char *data_dir)
-{
-    char *path = data_dir_path(data_dir, DATA_DIR_LOCK);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    free(path);
-    if (fd < 0)
-        return false;
-    bool locked = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(fd);
-    return locked;
-}
-
 static int open_listeners(struct master *m)
 {
     char error[512];
@@ -113,7 +99,7 @@ static int open_listeners(struct master *m)
     if (failed == 0 && m->settings.metrics_bind)
         failed = listen_on(m->settings.metrics_bind, "TALEA_METRICS_BIND", &m->metrics_fd, error, sizeof error);
     /* The same command twice: what is wrong is not the address. */
-    if (failed == EADDRINUSE && is_locked(m->settings.data_dir))
+    if (failed == EADDRINUSE && data_dir_is_locked(m->settings.data_dir))
         report_usage_error("data dir already locked by another process: %s", m->settings.data_dir);
     else if (failed)
         report_usage_error("%s", error);

@@ -11,6 +11,8 @@
 #include "common/exit_status.h"
 #include "common/report.h"
 #include "common/settings.h"
+#include "server/arguments.h"
+#include "server/dump.h"
 #include "server/init.h"
 #include "server/master.h"
 #include "server/reindex.h"
@@ -37,6 +39,11 @@ static const struct command commands[] = {
      "Makes the data directory, a random token and .env (mode 0600), and applies the seed file\n"
      "(talea.seed.yaml when it is there). Running it again is safe; --force makes a new token.\n",
      init_command},
+    {"dump", "talead dump DIR [--book B] [--from SEQ]", "print a ledger's events",
+     "Prints the events of the ledger in DIR as JSON lines, straight from its log and in its order,\n"
+     "as the event stream sends them: all, or those of one book, or those whose seq is SEQ or more.\n"
+     "The ledger may be served meanwhile.\n",
+     dump_command},
     {"reindex", "talead reindex DIR", "rebuild what is derived from the log",
      "Throws the index and the spilled idempotency keys of the ledger in DIR away and builds both\n"
      "from the log, all of which it proves on the way. The ledger must not be served meanwhile.\n",
@@ -98,11 +105,7 @@ static int serve_command(int argc, char **argv)
 {
     const char *config = NULL;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
-            config = argv[++i];
-        } else if (strncmp(argv[i], "--config=", 9) == 0) {
-            config = argv[i] + 9;
-        } else {
+        if (!argument_value(argc, argv, &i, "--config", &config)) {
             report_usage_error("serve: unexpected '%s'; usage: %s", argv[i], find_command("serve")->usage);
             return EXIT_STATUS_USAGE;
         }

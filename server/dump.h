@@ -1,0 +1,7 @@
+#ifndef TALEA_SERVER_DUMP_H
+#define TALEA_SERVER_DUMP_H
+/* `talead dump DIR [--book B] [--from SEQ]`: events as JSON lines, straight from the log. An exit status. */
+
+int dump_command(int argc, char **argv);
+
+#endif

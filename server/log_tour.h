@@ -1,0 +1,46 @@
+#ifndef TALEA_SERVER_LOG_TOUR_H
+#define TALEA_SERVER_LOG_TOUR_H
+/*
+ * Going through a ledger's log from a place to its end, every batch proved and
+ * every segment seen to continue the one before: for talead verify and dump,
+ * offline or beside a running server. Changes nothing, takes no lock.
+ */
+#include "common/log_scan.h"
+#include "common/progress.h"
+
+#define FAULT_MAX 1024
+
+/* One line that says what is wrong, where, and what to do. */
+struct fault {
+    char text[FAULT_MAX];
+};
+/* Fills it in and returns EUCLEAN. */
+int fault_set(struct fault *fault, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+struct log_tour {
+    const char *data_dir;
+    struct log_mark mark; /* where it is; position 0: the genesis */
+    uint64_t segments, batches;
+    uint64_t torn_bytes; /* behind the last batch: never acknowledged, the next start cuts them */
+    struct fault *fault;
+    /* Each batch, with the path of its segment and the mark behind it. EUCLEAN with the fault set, or 0. */
+    int (*visit)(void *context, const char *path, const struct batch_header *header, struct bytes payload,
+                 const struct log_mark *after);
+    void *context;
+};
+
+/*
+ * From tour->mark to log position `end` (known to be durable; the log must
+ * reach it), or with UINT64_MAX to wherever the log ends. May be called again
+ * to go on. 0, or EUCLEAN with the fault set.
+ */
+int log_tour_go(struct log_tour *tour, uint64_t end) __attribute__((warn_unused_result));
+
+/*
+ * Up to where may it be read? When the directory is locked, to what the index
+ * holds: only that is known to be durable. Else to the end: UINT64_MAX.
+ * 0, or EUCLEAN with the fault set.
+ */
+int log_tour_find_end(const char *data_dir, uint64_t *end, struct fault *fault) __attribute__((warn_unused_result));
+
+#endif
