@@ -19,6 +19,7 @@
 
 struct index_reader {
     char *path;
+    unsigned flags; /* of the environment, beside those of every reader */
     uint32_t generation;
     MDB_env *env;
     MDB_txn *txn; /* reset between begin and end */
@@ -80,7 +81,7 @@ static int open_environment(struct index_reader *r)
     if (error == 0)
         error = mdb_env_set_maxdbs(r->env, INDEX_TABLE_COUNT);
     if (error == 0)
-        error = mdb_env_open(r->env, r->path, MDB_RDONLY | MDB_NOTLS, 0600);
+        error = mdb_env_open(r->env, r->path, MDB_RDONLY | MDB_NOTLS | r->flags, 0600);
     if (error == 0)
         error = open_tables(r);
     if (error)
@@ -94,6 +95,16 @@ int index_reader_open(const char *data_dir, struct index_reader **out)
     if (!r)
         return ENOMEM;
     r->path = data_dir_path(data_dir, DATA_DIR_INDEX);
+    *out = r;
+    return 0;
+}
+
+int index_reader_open_snapshot(const char *file, struct index_reader **out)
+{
+    struct index_reader *r = calloc(1, sizeof *r);
+    if (!r || !(r->path = strdup(file)))
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
+    r->flags = MDB_NOSUBDIR | MDB_NOLOCK;
     *out = r;
     return 0;
 }
@@ -160,6 +171,38 @@ static int get_row(struct index_reader *r, enum index_table table, const void *k
         return EIO;
     memcpy(row, value.mv_data, row_size);
     return 0;
+}
+
+int index_row(struct index_reader *r, enum index_table table, const void *key, size_t key_len, struct bytes *value)
+{
+    MDB_val v;
+    int error = get(r, table, key, key_len, &v);
+    if (error == 0)
+        *value = bytes_of(v.mv_data, v.mv_size);
+    return error;
+}
+
+int index_row_count(struct index_reader *r, enum index_table table, uint64_t *count)
+{
+    MDB_stat stat;
+    assert(r->reading);
+    int error = mdb_stat(r->txn, r->table[table], &stat);
+    *count = error ? 0 : stat.ms_entries;
+    return errno_of(error);
+}
+
+int index_each_row(struct index_reader *r, enum index_table table, index_row_fn *each, void *context)
+{
+    MDB_cursor *cursor;
+    MDB_val k, v;
+    int error = errno_of(mdb_cursor_open(r->txn, r->table[table], &cursor));
+    if (error)
+        return error;
+    int mdb_error;
+    while (error == 0 && (mdb_error = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0)
+        error = each(context, bytes_of(k.mv_data, k.mv_size), bytes_of(v.mv_data, v.mv_size));
+    mdb_cursor_close(cursor);
+    return error ? error : mdb_error == MDB_NOTFOUND ? 0 : errno_of(mdb_error);
 }
 
 int index_reader_meta(struct index_reader *r, struct index_meta *out)

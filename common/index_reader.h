@@ -20,6 +20,8 @@
 struct index_reader;
 
 int index_reader_open(const char *data_dir, struct index_reader **out) __attribute__((warn_unused_result));
+/* The same of a snapshot's file. */
+int index_reader_open_snapshot(const char *file, struct index_reader **out) __attribute__((warn_unused_result));
 void index_reader_close(struct index_reader **reader);
 
 /*
@@ -29,6 +31,16 @@ void index_reader_close(struct index_reader **reader);
  */
 int index_reader_begin(struct index_reader *reader, uint32_t generation) __attribute__((warn_unused_result));
 void index_reader_end(struct index_reader *reader);
+
+/* Rows as they stand, for whoever checks all of them. */
+int index_row(struct index_reader *reader, enum index_table table, const void *key, size_t key_len,
+              struct bytes *value) __attribute__((warn_unused_result));
+int index_row_count(struct index_reader *reader, enum index_table table, uint64_t *count)
+    __attribute__((warn_unused_result));
+/* Every row in the order of keys, until `each` returns other than 0, which is returned. */
+typedef int index_row_fn(void *context, struct bytes key, struct bytes value);
+int index_each_row(struct index_reader *reader, enum index_table table, index_row_fn *each, void *context)
+    __attribute__((warn_unused_result));
 
 int index_reader_meta(struct index_reader *reader, struct index_meta *out) __attribute__((warn_unused_result));
 

@@ -76,7 +76,6 @@ static int enter_segment(struct log_tour *t, const struct log_scan *s)
                          "the whole directory from one backup",
                          log_scan_path(s));
     t->mark.position += SEGMENT_HEADER_BYTES;
-    t->segments++;
     return 0;
 }
 
@@ -132,6 +131,9 @@ static int visit_segment(struct log_tour *t, const struct segment_list *list, si
         return error;
     if (t->mark.position == log_scan_segment(s))
         error = enter_segment(t, s);
+    if (t->segment != log_scan_segment(s) || t->segments == 0)
+        t->segments++;
+    t->segment = log_scan_segment(s);
     if (error == 0)
         error = walk(t, s, end, sealed, &why);
     if (error == 0 && why && last && end == UINT64_MAX)

@@ -20,7 +20,8 @@ int fault_set(struct fault *fault, const char *format, ...) __attribute__((forma
 struct log_tour {
     const char *data_dir;
     struct log_mark mark; /* where it is; position 0: the genesis */
-    uint64_t segments, batches;
+    uint64_t segments, batches; /* that were gone through */
+    uint64_t segment;           /* the last of them */
     uint64_t torn_bytes; /* behind the last batch: never acknowledged, the next start cuts them */
     struct fault *fault;
     /* Each batch, with the path of its segment and the mark behind it. EUCLEAN with the fault set, or 0. */

@@ -16,6 +16,7 @@
 #include "server/init.h"
 #include "server/master.h"
 #include "server/reindex.h"
+#include "server/verify.h"
 
 static int serve_command(int argc, char **argv);
 static int help_command(int argc, char **argv);
@@ -39,6 +40,13 @@ static const struct command commands[] = {
      "Makes the data directory, a random token and .env (mode 0600), and applies the seed file\n"
      "(talea.seed.yaml when it is there). Running it again is safe; --force makes a new token.\n",
      init_command},
+    {"verify", "talead verify DIR [--from SNAPSHOT] [--expect HEAD]", "prove a ledger, offline or served",
+     "Goes through the log of the ledger in DIR, proves every batch and every event, and holds the\n"
+     "index and the spilled idempotency keys against what comes out. Prints one verdict line; exit 0\n"
+     "when all is whole, else 1. --expect HEAD: a chain value that was noted elsewhere must be part\n"
+     "of this log. --from SNAPSHOT: believe a snapshot (a file, or its name in DIR/snapshots) and\n"
+     "begin behind it. The ledger may be served meanwhile.\n",
+     verify_command},
     {"dump", "talead dump DIR [--book B] [--from SEQ]", "print a ledger's events",
      "Prints the events of the ledger in DIR as JSON lines, straight from its log and in its order,\n"
      "as the event stream sends them: all, or those of one book, or those whose seq is SEQ or more.\n"
