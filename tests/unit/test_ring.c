@@ -256,11 +256,18 @@ static void random_bytes_never_crash_the_consumer(void **state)
 
 /* --- threads --- */
 
-#define THREAD_RECORDS 200000u
+/* How often the threads do it: TALEA_TEST_RING_COUNT times, or a default. */
+static uint32_t count_or(uint32_t fallback)
+{
+    const char *count = getenv("TALEA_TEST_RING_COUNT");
+    unsigned long n = count ? strtoul(count, NULL, 10) : 0;
+    return n > 0 && n < UINT32_MAX / 4 ? (uint32_t)n : fallback;
+}
 
 struct pair {
     struct fixture *f;
     struct bell bell;
+    uint32_t records;
 };
 
 static void sleep_until_rung(struct pair *p)
@@ -278,7 +285,7 @@ static void *produce(void *argument)
 {
     struct pair *p = argument;
     uint32_t payload[64];
-    for (uint32_t n = 0; n < THREAD_RECORDS; n++) {
+    for (uint32_t n = 0; n < p->records; n++) {
         uint32_t words = 1 + n % 64;
         for (uint32_t i = 0; i < words; i++)
             payload[i] = n;
@@ -293,11 +300,11 @@ static void *produce(void *argument)
 
 static void two_threads_lose_nothing_and_wake_each_other(void **state)
 {
-    struct pair p = {.f = *state, .bell = {.fd = eventfd(0, EFD_NONBLOCK)}};
+    struct pair p = {.f = *state, .bell = {.fd = eventfd(0, EFD_NONBLOCK)}, .records = count_or(200000)};
     pthread_t thread;
     assert_true(p.bell.fd >= 0);
     assert_int_equal(pthread_create(&thread, NULL, produce, &p), 0);
-    for (uint32_t n = 0; n < THREAD_RECORDS; n++) {
+    for (uint32_t n = 0; n < p.records; n++) {
         int error;
         while ((error = take(p.f)) == EAGAIN)
             sleep_until_rung(&p);
@@ -310,12 +317,12 @@ static void two_threads_lose_nothing_and_wake_each_other(void **state)
     close(p.bell.fd);
 }
 
-#define MEETINGS 1000000u
 #define CONTENDED_LINES 4
 
 struct meeting {
     struct fixture *f;
     struct bell bell;
+    uint32_t meetings;
     _Atomic uint32_t producer_round, sleeper_round;
     struct {
         _Alignas(64) _Atomic uint32_t line;
@@ -341,7 +348,7 @@ static void fill_store_buffer(struct meeting *m, uint32_t n)
 static void *put_and_ring(void *argument)
 {
     struct meeting *m = argument;
-    for (uint32_t n = 1; n <= MEETINGS; n++) {
+    for (uint32_t n = 1; n <= m->meetings; n++) {
         meet(&m->producer_round, &m->sleeper_round, 2 * n);
         fill_store_buffer(m, n);
         int error = ring_put(&m->f->producer, &n, sizeof n);
@@ -358,14 +365,14 @@ static void who_goes_to_sleep_while_something_comes_is_rung(void **state)
 {
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
         skip(); /* one core sees its own stores in order */
-    struct meeting m = {.f = *state, .bell = {.fd = eventfd(0, EFD_NONBLOCK)}};
+    struct meeting m = {.f = *state, .bell = {.fd = eventfd(0, EFD_NONBLOCK)}, .meetings = count_or(1000000)};
     pthread_t thread;
     void *wrong;
     unsigned missed = 0;
     uint64_t count;
     assert_true(m.bell.fd >= 0);
     assert_int_equal(pthread_create(&thread, NULL, put_and_ring, &m), 0);
-    for (uint32_t n = 1; n <= MEETINGS; n++) {
+    for (uint32_t n = 1; n <= m.meetings; n++) {
         meet(&m.sleeper_round, &m.producer_round, 2 * n);
         fill_store_buffer(&m, n);
         bell_prepare_sleep(&m.bell);
