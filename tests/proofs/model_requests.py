@@ -87,14 +87,28 @@ class Requests:
             return self.rng.choice(EDGES)
         return self.rng.choice([1, 5, self.rng.randint(1, 300), self.rng.randint(1, 10**6)])
 
+    def amount_to_limit(self, account, direction):
+        """What takes the account's balance to its limit, or one short of it or beyond; None when there is no such."""
+        rises = account.balance([self.posting(account, direction, 1)]) > 0
+        minimum = account.definition["min_balance"]
+        if minimum is None and not account.book.startswith("edge") or minimum is not None and rises:
+            return None
+        balance = self.reference.current[account.key]
+        room = I64_MAX - balance if rises else balance - (I64_MIN if minimum is None else minimum)
+        minor = room + self.rng.choice([-1, 0, 0, 1])
+        return minor if 1 <= minor <= I64_MAX else None
+
     def leg(self, book):
         """Postings that balance in one asset, on accounts of it (the same one twice, now and then)."""
         accounts = list(book.accounts.values())
         asset = self.rng.choice(accounts).asset
         holders = [a for a in accounts if a.asset == asset]
+        debtor, creditor = self.rng.choice(holders), self.rng.choice(holders)
         minor = self.amount(book)
-        debits = [self.posting(self.rng.choice(holders), "debit", minor)]
-        credits = [self.posting(self.rng.choice(holders), "credit", minor)]
+        if self.often(0.3):
+            minor = self.amount_to_limit(*self.rng.choice([(debtor, "debit"), (creditor, "credit")])) or minor
+        debits = [self.posting(debtor, "debit", minor)]
+        credits = [self.posting(creditor, "credit", minor)]
         for side, direction in ((debits, "debit"), (credits, "credit")):
             if minor > 1 and self.often(0.2):
                 part = self.rng.randint(1, minor - 1)

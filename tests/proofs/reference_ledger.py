@@ -209,7 +209,7 @@ class ReferenceLedger:
 
     def adopt(self, book, draft, answered):
         if not isinstance(answered, dict) or not {"tx_id", "seq", "at"} <= set(answered):
-            raise Impossible(f"a post that must be accepted as seq {book.next_seq()} of {book.name!r}")
+            raise Impossible(f"must be accepted as seq {book.next_seq()} of {book.name!r}, got {answered}")
         tx_id, at = answered["tx_id"], answered["at"]
         if answered["seq"] != book.next_seq():
             raise Impossible(f"seq {answered['seq']}, where {book.next_seq()} is next in {book.name!r}")
