@@ -87,9 +87,9 @@ class Answer:
 class Ledger:
     """One directory, one port; started and stopped as often as a test likes."""
 
-    def __init__(self, tokens=None, api_token=None, config=None, **settings):
+    def __init__(self, tokens=None, api_token=None, config=None, directory=None, **settings):
         self.home = tempfile.mkdtemp(prefix="talea-e2e-")
-        self.dir = os.path.join(self.home, "ledger")
+        self.dir = directory or os.path.join(self.home, "ledger")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.token = api_token
@@ -375,6 +375,7 @@ class Ledger:
         return events
 
     def check_acknowledged(self, book, events):
+        """(tx_id, seq, at) of the events by key."""
         by_key = {}
         for event in events:
             if event["kind"] == "transaction_posted":
@@ -384,8 +385,9 @@ class Ledger:
         for (b, key), acknowledged in list(self.acknowledged.items()):
             if b == book:
                 assert by_key.get(key) == acknowledged, f"{book} {key}: acknowledged {acknowledged}, found {by_key.get(key)}"
+        return by_key
 
-    def check_sums(self, book, events):
+    def check_sums(self, book, events, histories=True):
         accounts, totals = {}, {}
         for event in events:
             payload = event["payload"]
@@ -410,8 +412,9 @@ class Ledger:
             shown = self.balance(book, path)
             raw = -account["raw"] if account["side"] == "credit" else account["raw"]
             assert int(shown["balance"].replace(".", "")) == raw, f"{book}:{path}: {shown} is not {raw}"
-            items = [(i["seq"], i["amount"]["minor"], i["direction"]) for i in self.history(book, path)]
-            assert items == account["items"], f"{book}:{path}: history differs from the events"
+            if histories:
+                items = [(i["seq"], i["amount"]["minor"], i["direction"]) for i in self.history(book, path)]
+                assert items == account["items"], f"{book}:{path}: history differs from the events"
 
 
 class Stream:
