@@ -73,10 +73,15 @@ static void commit_failed(const char *what, int error)
 /* True when there is room for the batch. A full disk refuses the group and says so once. */
 static bool reserve(struct group_commit *c, const struct queued_draft *group, uint32_t count)
 {
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < count; i++)
+    uint64_t bytes = 0, postings = 0, definitions = 0;
+    for (uint32_t i = 0; i < count; i++) {
         bytes += group[i].book.len + group[i].packed.len + EVENT_OVERHEAD_BYTES;
-    int error = store_reserve(c->store, count, bytes);
+        if (group[i].submission->kind == SUBMISSION_POST)
+            postings += draft_packed_posting_count(group[i].packed);
+        else
+            definitions += group[i].book.len + group[i].packed.len;
+    }
+    int error = store_reserve(c->store, count, postings, definitions);
     if (error == 0)
         error = log_writer_reserve(c->log, bytes);
     if (error == ENOSPC || error == EDQUOT) {

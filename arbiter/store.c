@@ -123,10 +123,10 @@ uint64_t store_keys_position(struct store *s)
 
 /* --- deciding --- */
 
-int store_reserve(struct store *s, uint32_t draft_count, uint64_t packed_bytes)
+int store_reserve(struct store *s, uint32_t draft_count, uint64_t posting_count, uint64_t definition_bytes)
 {
-    /* A draft makes an event and a transaction; a posting, of 15 bytes at least, up to three rows. */
-    return index_writer_reserve(s->index, 4 * (uint64_t)draft_count + packed_bytes / 5, packed_bytes);
+    /* A draft: an event, a transaction or a definition with its number, a book; a posting: itself, account, sum. */
+    return index_writer_reserve(s->index, 5 * (uint64_t)draft_count + 3 * posting_count, definition_bytes);
 }
 
 void store_begin(struct store *s, uint64_t batch_position)

@@ -40,10 +40,12 @@ uint64_t store_index_position(struct store *store);
 uint64_t store_keys_position(struct store *store);
 
 /*
- * Room in the index for a group of so many drafts and packed bytes, so that a
- * full disk is met before anything is decided. 0; ENOSPC or EDQUOT; or another errno.
+ * Room in the index for a group of so many drafts with so many postings in
+ * all, and for `definition_bytes` of packed assets and accounts, so that a full
+ * disk is met before anything is decided. 0; ENOSPC or EDQUOT; or another errno.
  */
-int store_reserve(struct store *store, uint32_t draft_count, uint64_t packed_bytes) __attribute__((warn_unused_result));
+int store_reserve(struct store *store, uint32_t draft_count, uint64_t posting_count, uint64_t definition_bytes)
+    __attribute__((warn_unused_result));
 
 void store_begin(struct store *store, uint64_t batch_position);
 

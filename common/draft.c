@@ -229,6 +229,15 @@ int draft_unpack_body(struct bytes packed, struct arena *arena, struct draft *ou
     return msgpack_reader_done(&r) ? 0 : EBADMSG;
 }
 
+uint32_t draft_packed_posting_count(struct bytes packed)
+{
+    struct msgpack_reader r = msgpack_reader_of(packed);
+    msgpack_expect_array(&r, 5);
+    (void)msgpack_read_str(&r);
+    uint32_t count = msgpack_read_array(&r);
+    return msgpack_reader_ok(&r) && count <= packed.len ? count : 0;
+}
+
 int asset_definition_unpack(struct bytes packed, struct asset_definition *out)
 {
     struct msgpack_reader r = msgpack_reader_of(packed);

@@ -100,6 +100,8 @@ void account_definition_pack(struct buffer *out, const struct account_definition
  * of a draft or account is left alone: the caller sets it.
  */
 int draft_unpack_body(struct bytes packed, struct arena *arena, struct draft *out) __attribute__((warn_unused_result));
+/* How many postings a packed transaction body says it has; 0 when that cannot be read. Looks no further. */
+uint32_t draft_packed_posting_count(struct bytes packed);
 int asset_definition_unpack(struct bytes packed, struct asset_definition *out) __attribute__((warn_unused_result));
 int account_definition_unpack(struct bytes packed, struct account_definition *out)
     __attribute__((warn_unused_result));

@@ -351,6 +351,14 @@ class Ledger:
 
     # --- what must always hold ---
 
+    def verify(self):
+        """talead verify, offline or beside the server; its verdict."""
+        env = clean_environment()
+        env.update({name: value for name, value in self.env.items() if name == "TALEA_TEST_BOOT_ID"})
+        done = subprocess.run([TALEAD, "verify", self.dir], env=env, text=True, capture_output=True, timeout=PATIENCE_S)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def check_invariants(self, books):
         """Events against acknowledgements, and the index (balances, history, trial balance) against the events."""
         for book in books:

@@ -323,6 +323,8 @@ def check(record, rng, full=True, replays=200):
             again = read_events(ledger, book, 0, markers[book])
             assert again == record.events[book], f"{book}: events are not what they were"
         ledger.check_sums(book, record.events[book], histories=full)
+    if full:
+        ledger.verify()
     fault = SANITIZER.search(ledger.stderr_text())
     assert not fault, ledger.stderr_text()[max(0, fault.start() - 500):fault.start() + 4000]
 

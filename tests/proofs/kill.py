@@ -47,6 +47,7 @@ class Kill:
         check(self.record, self.rng, replays=10**9)
         self.acknowledged += len(self.ledger.acknowledged)
         self.ledger.stop()
+        self.ledger.verify()
         self.ledger.close()
         self.ledger = None
 
