@@ -110,6 +110,7 @@ int dump_command(int argc, char **argv)
     if (error)
         report_usage_error("dump: %s", d.fault.text);
     arena_destroy(&d.arena);
+    json_text_destroy(&d.json);
     buffer_free(&d.line);
     return error ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
 }

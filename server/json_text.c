@@ -37,6 +37,15 @@ struct json_text *json_text_create(struct buffer *out)
     return j;
 }
 
+void json_text_destroy(struct json_text **j)
+{
+    if (!*j)
+        return;
+    yajl_gen_free((*j)->gen);
+    free(*j);
+    *j = NULL;
+}
+
 void json_text_restart(struct json_text *j, struct buffer *out)
 {
     j->out = out;

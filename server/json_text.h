@@ -13,6 +13,7 @@ struct json_text;
 
 /* Writes to `out`, which the caller owns. */
 struct json_text *json_text_create(struct buffer *out);
+void json_text_destroy(struct json_text **j);
 void json_text_restart(struct json_text *j, struct buffer *out); /* for the next document; keeps the memory */
 
 void json_open_object(struct json_text *j);

@@ -169,6 +169,9 @@ class Ledger:
         return next((p for p, title in self.children() if title.startswith("talead: arbiter")), None)
 
     def worker_pids(self):
+        """Of all workers. A child that was just forked bears the master's name until it has taken its own."""
+        wait_until(lambda: not any(title.startswith("talead: master") for _, title in self.children()),
+                   "every child to have its own name")
         return sorted(p for p, title in self.children() if title.startswith("talead: worker"))
 
     def stop(self):
