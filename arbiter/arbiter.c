@@ -24,6 +24,7 @@
 #include "arbiter/group_commit.h"
 #include "arbiter/recovery.h"
 #include "arbiter/snapshot.h"
+#include "common/data_dir.h"
 #include "common/exit_status.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
@@ -75,7 +76,7 @@ static void take_lock(struct border *border, const char *data_dir)
 {
     int patience_ms = atomic_load(&border->arbiter_epoch) == 0 ? LOCK_WAIT_FIRST_MS : LOCK_WAIT_RESTART_MS;
     int error;
-    while ((error = directory_lock(data_dir)) == EWOULDBLOCK && patience_ms > 0) {
+    while ((error = data_dir_lock(data_dir)) == EWOULDBLOCK && patience_ms > 0) {
         nanosleep(&(struct timespec){.tv_nsec = LOCK_RETRY_MS * 1000000L}, NULL);
         patience_ms -= LOCK_RETRY_MS;
     }

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,20 +12,6 @@
 #include "common/durable_file.h"
 
 #define LOCK_TABLE_BYTES (64 << 10) /* some 1,000 readers */
-
-int directory_lock(const char *data_dir)
-{
-    char *path = data_dir_path(data_dir, DATA_DIR_LOCK);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    free(path);
-    if (fd < 0)
-        return errno;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    int error = errno;
-    close(fd);
-    return error;
-}
 
 static int make_folder(const char *path)
 {

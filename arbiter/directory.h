@@ -1,16 +1,6 @@
 #ifndef TALEA_ARBITER_DIRECTORY_H
 #define TALEA_ARBITER_DIRECTORY_H
-/*
- * The ledger's directory: its lock and its folders. (Files in them are made in the
- * order of durable_file.h.)
- */
-
-/*
- * Takes <dir>/LOCK for this process until it ends (the descriptor is O_CLOEXEC
- * and never closed; flock(2) is shared with children forked later, so take it
- * after the fork). 0; EWOULDBLOCK when another process holds it; or errno.
- */
-int directory_lock(const char *data_dir) __attribute__((warn_unused_result));
+/* The folders of a ledger's directory. (Files in them are made in the order of durable_file.h.) */
 
 /* Makes <dir> and its folders where they are missing, and syncs what was made. 0 or errno. */
 int directory_prepare(const char *data_dir) __attribute__((warn_unused_result));

@@ -29,7 +29,6 @@
 
 #define FILL_STEP_BYTES (4u << 20)
 #define FILL_LOW_BYTES (1u << 20)
-#define NEXT_SEGMENT_NAME "segment.next"
 
 struct log_writer {
     struct log_head head;
@@ -57,7 +56,7 @@ static int make_next_file(const char *log_dir, const struct segment_header *head
 {
     uint8_t encoded[SEGMENT_HEADER_BYTES];
     segment_header_encode(header, encoded);
-    char *path = data_dir_path(log_dir, NEXT_SEGMENT_NAME);
+    char *path = data_dir_path(log_dir, DATA_DIR_NEXT_SEGMENT);
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     int error = fd < 0 ? errno : 0;
     if (error == 0)
@@ -79,7 +78,7 @@ static int publish_next_file(const char *log_dir, uint64_t position)
 {
     char name[SEGMENT_NAME_MAX];
     segment_name(position, name);
-    char *from = data_dir_path(log_dir, NEXT_SEGMENT_NAME);
+    char *from = data_dir_path(log_dir, DATA_DIR_NEXT_SEGMENT);
     char *to = data_dir_path(log_dir, name);
     int error = durable_rename(from, to);
     free(from);

@@ -209,46 +209,17 @@ void snapshots_wait(struct snapshots *s)
 
 /* --- restoring --- */
 
-static int copy_bytes(int in, int out, uint64_t length, uint32_t *crc, struct progress *progress)
-{
-    size_t room = 1u << 20;
-    uint8_t *chunk = malloc(room);
-    int error = chunk ? 0 : ENOMEM;
-    *crc = 0;
-    for (uint64_t done = 0; error == 0 && done < length;) {
-        progress_step(progress, done, length);
-        ssize_t n = pread(in, chunk, length - done < room ? (size_t)(length - done) : room, (off_t)done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        error = n < 0 ? errno : n == 0 ? EBADMSG : write_fully(out, chunk, (size_t)n, (off_t)done);
-        if (error == 0) {
-            *crc = crc32c(*crc, chunk, (size_t)n);
-            done += (uint64_t)n;
-        }
-    }
-    free(chunk);
-    return error;
-}
-
-/* Copies what stands before the trailer, and proves it on the way. */
+/* What stands before the trailer, proved on the way. */
 static int copy_proved(const char *from, const char *to, struct progress *progress)
 {
     struct snapshot_trailer trailer;
-    uint32_t crc;
     int in = open(from, O_RDONLY | O_CLOEXEC);
-    if (in < 0)
-        return errno;
-    int error = snapshot_read_trailer(in, &trailer);
-    int out = error ? -1 : open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (error == 0 && out < 0)
-        error = errno;
-    if (error == 0)
-        error = copy_bytes(in, out, trailer.length, &crc, progress);
-    if (error == 0 && crc != trailer.crc)
-        error = EBADMSG;
+    int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int error = out < 0 ? errno : snapshot_copy(in, out, &trailer, progress);
     if (out >= 0)
         close(out);
-    close(in);
+    if (in >= 0)
+        close(in);
     return error;
 }
 

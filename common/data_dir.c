@@ -18,6 +18,20 @@ char *data_dir_path(const char *dir, const char *name)
     return path;
 }
 
+int data_dir_lock(const char *dir)
+{
+    char *path = data_dir_path(dir, DATA_DIR_LOCK);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    free(path);
+    if (fd < 0)
+        return errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    int error = errno;
+    close(fd);
+    return error;
+}
+
 bool data_dir_is_locked(const char *dir)
 {
     char *path = data_dir_path(dir, DATA_DIR_LOCK);

@@ -14,6 +14,7 @@
 
 #define DATA_DIR_LOCK "LOCK"
 #define DATA_DIR_LOG "log"
+#define DATA_DIR_NEXT_SEGMENT "segment.next" /* in log/, while it is made */
 #define DATA_DIR_INDEX "index"
 #define DATA_DIR_IDEMPOTENCY "idempotency"
 #define DATA_DIR_SNAPSHOTS "snapshots"
@@ -21,7 +22,14 @@
 /* `dir`/`name`, newly allocated; running out of memory ends the process. */
 char *data_dir_path(const char *dir, const char *name);
 
-/* Does an arbiter hold its lock? Only a look. */
+/*
+ * Takes <dir>/LOCK for this process until it ends (the descriptor is O_CLOEXEC
+ * and never closed; flock(2) is shared with children forked later, so take it
+ * after the fork). 0; EWOULDBLOCK when another process holds it; or errno.
+ */
+int data_dir_lock(const char *dir) __attribute__((warn_unused_result));
+
+/* Does anybody hold its lock? Only a look. */
 bool data_dir_is_locked(const char *dir);
 
 #endif

@@ -207,6 +207,12 @@ int log_scan_next(struct log_scan *s, struct log_mark *mark, struct batch_header
     return 0;
 }
 
+/* A payload lies in the window between its header and its chain value. */
+struct bytes log_scan_whole(const struct batch_header *header, struct bytes payload)
+{
+    return bytes_of(payload.base - BATCH_HEADER_BYTES, (size_t)batch_disk_length(header->payload_length));
+}
+
 int log_scan_find_later(struct log_scan *s, const struct log_mark *mark, bool *found)
 {
     struct batch_header header;

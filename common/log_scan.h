@@ -52,6 +52,8 @@ struct log_mark log_scan_begin(const struct log_scan *scan);
  */
 int log_scan_next(struct log_scan *scan, struct log_mark *mark, struct batch_header *header, struct bytes *payload)
     __attribute__((warn_unused_result));
+/* The batch that log_scan_next has just answered, from its header to its padding, as it lies in the file. */
+struct bytes log_scan_whole(const struct batch_header *header, struct bytes payload);
 const char *log_scan_fault(const struct log_scan *scan); /* "its CRC does not match" */
 
 /*

@@ -56,22 +56,25 @@ char *snapshot_path(const char *data_dir, uint64_t position)
     return path;
 }
 
-int snapshot_seal(int fd, uint64_t position)
+int snapshot_write_trailer(int fd, const struct snapshot_trailer *t)
 {
     uint8_t trailer[TRAILER_BYTES];
+    memcpy(trailer, magic, sizeof magic);
+    put_u64(trailer + 8, t->length);
+    put_u64(trailer + 16, t->position);
+    put_u32(trailer + 24, t->crc);
+    put_u32(trailer + 28, crc32c(0, trailer, 28));
+    return write_fully(fd, trailer, sizeof trailer, (off_t)t->length);
+}
+
+int snapshot_seal(int fd, uint64_t position)
+{
     struct stat st;
-    uint32_t crc;
     if (fstat(fd, &st) != 0)
         return errno;
-    int error = crc32c_of_file(fd, (uint64_t)st.st_size, &crc);
-    if (error)
-        return error;
-    memcpy(trailer, magic, sizeof magic);
-    put_u64(trailer + 8, (uint64_t)st.st_size);
-    put_u64(trailer + 16, position);
-    put_u32(trailer + 24, crc);
-    put_u32(trailer + 28, crc32c(0, trailer, 28));
-    return write_fully(fd, trailer, sizeof trailer, st.st_size);
+    struct snapshot_trailer trailer = {.length = (uint64_t)st.st_size, .position = position};
+    int error = crc32c_of_file(fd, trailer.length, &trailer.crc);
+    return error ? error : snapshot_write_trailer(fd, &trailer);
 }
 
 int snapshot_read_trailer(int fd, struct snapshot_trailer *out)
@@ -105,4 +108,34 @@ int snapshot_check(const char *path, struct snapshot_trailer *out)
         error = EBADMSG;
     close(fd);
     return error;
+}
+
+static int copy_bytes(int in, int out, uint64_t length, uint32_t *crc, struct progress *progress)
+{
+    size_t room = 1u << 20;
+    uint8_t *chunk = malloc(room);
+    int error = chunk ? 0 : ENOMEM;
+    *crc = 0;
+    for (uint64_t done = 0; error == 0 && done < length;) {
+        progress_step(progress, done, length);
+        ssize_t n = pread(in, chunk, length - done < room ? (size_t)(length - done) : room, (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        error = n < 0 ? errno : n == 0 ? EBADMSG : write_fully(out, chunk, (size_t)n, (off_t)done);
+        if (error == 0) {
+            *crc = crc32c(*crc, chunk, (size_t)n);
+            done += (uint64_t)n;
+        }
+    }
+    free(chunk);
+    return error;
+}
+
+int snapshot_copy(int in, int out, struct snapshot_trailer *trailer, struct progress *progress)
+{
+    uint32_t crc;
+    int error = snapshot_read_trailer(in, trailer);
+    if (error == 0)
+        error = copy_bytes(in, out, trailer->length, &crc, progress);
+    return error == 0 && crc != trailer->crc ? EBADMSG : error;
 }

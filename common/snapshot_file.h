@@ -15,6 +15,8 @@
  */
 #include <stdint.h>
 
+#include "common/progress.h"
+
 /* Position of the newest snapshot before position `below` by its name; 0 when there is none. */
 uint64_t snapshot_newest_below(const char *data_dir, uint64_t below);
 
@@ -33,10 +35,21 @@ struct snapshot_trailer {
     uint32_t crc;
 };
 
+/* The same with what is known already. */
+int snapshot_write_trailer(int fd, const struct snapshot_trailer *trailer) __attribute__((warn_unused_result));
+
 /* 0; EBADMSG: no trailer, or one that does not fit the file; or errno. Does not read the copy. */
 int snapshot_read_trailer(int fd, struct snapshot_trailer *out) __attribute__((warn_unused_result));
 
 /* Does the file hold what was written? Reads it all. 0, EBADMSG or errno. */
 int snapshot_check(const char *path, struct snapshot_trailer *out) __attribute__((warn_unused_result));
+
+/*
+ * Copies what is before the trailer from `in` to the front of `out`, in chunks
+ * of 1 MiB, and proves it on the way. 0 with *trailer; EBADMSG: it is damaged,
+ * and what was copied is good for nothing; or errno.
+ */
+int snapshot_copy(int in, int out, struct snapshot_trailer *trailer, struct progress *progress)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -52,34 +52,33 @@ static int read_arguments(int argc, char **argv, struct dump *d)
     return 0;
 }
 
-static int print_event(struct dump *d, const char *path, const struct batch_header *header, const struct event *event)
+static int print_event(struct dump *d, const struct tour_batch *batch, const struct event *event)
 {
     if (event->seq < d->from || (d->book && !bytes_equal(event->book, bytes_of_string(d->book))))
         return 0;
     buffer_clear(&d->line);
     json_text_restart(d->json, &d->line);
     if (event_json(d->json, event, d->arena) != 0)
-        return fault_set(&d->fault, "%s: seq %" PRIu64 " in the batch at position %" PRIu64 " is malformed", path,
-                         event->seq, header->position);
+        return fault_set(&d->fault, "%s: seq %" PRIu64 " in the batch at position %" PRIu64 " is malformed", batch->path,
+                         event->seq, batch->header->position);
     buffer_append_string(&d->line, "\n");
     if (fwrite(d->line.base, 1, d->line.len, stdout) != d->line.len)
         return fault_set(&d->fault, "cannot write: %s", strerror(errno));
     return 0;
 }
 
-static int print_batch(void *context, const char *path, const struct batch_header *header, struct bytes payload,
-                       const struct log_mark *after)
+static int print_batch(void *context, const struct tour_batch *batch)
 {
     struct dump *d = context;
+    struct bytes payload = batch->payload;
     int error = 0;
-    (void)after;
     while (error == 0 && payload.len > 0) {
         struct event event;
         size_t length;
         if (event_unpack(payload, &event, &length) != 0)
-            return fault_set(&d->fault, "%s: an event of the batch at position %" PRIu64 " is malformed", path,
-                             header->position);
-        error = print_event(d, path, header, &event);
+            return fault_set(&d->fault, "%s: an event of the batch at position %" PRIu64 " is malformed", batch->path,
+                             batch->header->position);
+        error = print_event(d, batch, &event);
         payload.base += length;
         payload.len -= length;
     }

@@ -4,10 +4,12 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/data_dir.h"
 #include "common/index_reader.h"
+#include "common/index_state.h"
 #include "common/log_reader.h"
 
 int fault_set(struct fault *fault, const char *format, ...)
@@ -95,7 +97,15 @@ static int walk(struct log_tour *t, struct log_scan *s, uint64_t end, bool *seal
         }
         if (error)
             return damaged(t, s, strerror(error));
-        error = t->visit(t->context, log_scan_path(s), &header, payload, &after);
+        error = t->visit(t->context, &(struct tour_batch){
+                                         .path = log_scan_path(s),
+                                         .segment = log_scan_header(s),
+                                         .header = &header,
+                                         .payload = payload,
+                                         .whole = log_scan_whole(&header, payload),
+                                         .before = &t->mark,
+                                         .after = &after,
+                                     });
         if (error)
             return error;
         t->mark = after;
@@ -193,10 +203,46 @@ static int read_durable_end(const char *data_dir, uint64_t *end)
     return error == ENOENT ? 0 : error; /* nothing was committed yet */
 }
 
+int log_tour_ledger(const char *data_dir, struct uuid *out, struct fault *fault)
+{
+    struct log_scan *first;
+    int error = log_scan_open(data_dir, 0, UINT64_MAX, &first);
+    if (error == 0)
+        *out = log_scan_header(first)->ledger;
+    log_scan_close(&first);
+    if (error == ENOENT)
+        return fault_set(fault, "there is no ledger in %s: no segments in %s/" DATA_DIR_LOG, data_dir, data_dir);
+    return error ? fault_set(fault, "the first segment in %s/" DATA_DIR_LOG " cannot be read; talead verify tells more",
+                             data_dir)
+                 : 0;
+}
+
+/* Beside a server that is still recovering there may be an index that must not be opened. */
+static int check_index(const char *data_dir, struct fault *fault)
+{
+    struct uuid ledger;
+    uint64_t sealed_at;
+    const char *why;
+    int error = log_tour_ledger(data_dir, &ledger, fault);
+    if (error)
+        return error;
+    char *path = data_dir_path(data_dir, DATA_DIR_INDEX);
+    bool usable = index_state_usable(path, ledger, &sealed_at, &why);
+    free(path);
+    return usable ? 0
+                  : fault_set(fault, "%s is locked by a process that has not recovered yet: try again when it is ready",
+                              data_dir);
+}
+
 int log_tour_find_end(const char *data_dir, uint64_t *end, struct fault *fault)
 {
     *end = UINT64_MAX;
-    int error = data_dir_is_locked(data_dir) ? read_durable_end(data_dir, end) : 0;
+    if (!data_dir_is_locked(data_dir))
+        return 0;
+    int error = check_index(data_dir, fault);
+    if (error)
+        return error;
+    error = read_durable_end(data_dir, end);
     if (error)
         return fault_set(fault, "%s is served, and its index cannot be read: %s", data_dir, strerror(error));
     return 0;

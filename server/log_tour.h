@@ -2,8 +2,8 @@
 #define TALEA_SERVER_LOG_TOUR_H
 /*
  * Going through a ledger's log from a place to its end, every batch proved and
- * every segment seen to continue the one before: for talead verify and dump,
- * offline or beside a running server. Changes nothing, takes no lock.
+ * every segment seen to continue the one before: for talead verify, dump and
+ * backup, offline or beside a running server. Changes nothing, takes no lock.
  */
 #include "common/log_scan.h"
 #include "common/progress.h"
@@ -17,6 +17,17 @@ struct fault {
 /* Fills it in and returns EUCLEAN. */
 int fault_set(struct fault *fault, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A batch as it is met, good by all that can be proved of it. What it points to is valid during the visit. */
+struct tour_batch {
+    const char *path; /* of its segment */
+    const struct segment_header *segment;
+    const struct batch_header *header;
+    struct bytes payload;
+    struct bytes whole;            /* from header to padding, as it lies in the file */
+    const struct log_mark *before; /* the place where it stands */
+    const struct log_mark *after;
+};
+
 struct log_tour {
     const char *data_dir;
     struct log_mark mark; /* where it is; position 0: the genesis */
@@ -24,9 +35,7 @@ struct log_tour {
     uint64_t segment;           /* the last of them */
     uint64_t torn_bytes; /* behind the last batch: never acknowledged, the next start cuts them */
     struct fault *fault;
-    /* Each batch, with the path of its segment and the mark behind it. EUCLEAN with the fault set, or 0. */
-    int (*visit)(void *context, const char *path, const struct batch_header *header, struct bytes payload,
-                 const struct log_mark *after);
+    int (*visit)(void *context, const struct tour_batch *batch); /* EUCLEAN with the fault set, or 0 */
     void *context;
 };
 
@@ -36,6 +45,9 @@ struct log_tour {
  * to go on. 0, or EUCLEAN with the fault set.
  */
 int log_tour_go(struct log_tour *tour, uint64_t end) __attribute__((warn_unused_result));
+
+/* Whose log is it? 0, or EUCLEAN with the fault set. */
+int log_tour_ledger(const char *data_dir, struct uuid *out, struct fault *fault) __attribute__((warn_unused_result));
 
 /*
  * Up to where may it be read? When the directory is locked, to what the index

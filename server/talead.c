@@ -12,6 +12,7 @@
 #include "common/report.h"
 #include "common/settings.h"
 #include "server/arguments.h"
+#include "server/backup.h"
 #include "server/dump.h"
 #include "server/init.h"
 #include "server/master.h"
@@ -40,6 +41,13 @@ static const struct command commands[] = {
      "Makes the data directory, a random token and .env (mode 0600), and applies the seed file\n"
      "(talea.seed.yaml when it is there). Running it again is safe; --force makes a new token.\n",
      init_command},
+    {"backup", "talead backup DIR [--incremental] [--db-url log://DIR] [--config FILE]", "copy a ledger, offline or served",
+     "Copies the ledger that --db-url names, else TALEA_DB_URL of the environment, .env or the file,\n"
+     "to DIR, which talead serve takes as it is: its log up to what is durable, each batch proved on\n"
+     "the way, and the newest snapshot. Posts go on meanwhile. DIR must be new or empty; with\n"
+     "--incremental it is an earlier backup of this ledger, and what is new is added. Prints the\n"
+     "head's chain value, which is worth noting elsewhere: talead verify --expect finds it again.\n",
+     backup_command},
     {"verify", "talead verify DIR [--from SNAPSHOT] [--expect HEAD]", "prove a ledger, offline or served",
      "Goes through the log of the ledger in DIR, proves every batch and every event, and holds the\n"
      "index and the spilled idempotency keys against what comes out. Prints one verdict line; exit 0\n"

@@ -92,9 +92,11 @@ static void meet(struct verify *v, const struct log_mark *mark)
         v->met_at = mark->position;
 }
 
-static int apply_events(struct verify *v, const char *path, const struct batch_header *header, struct bytes payload,
-                        const struct audit_rows *rows)
+static int apply_events(struct verify *v, const struct tour_batch *batch, const struct audit_rows *rows)
 {
+    const char *path = batch->path;
+    const struct batch_header *header = batch->header;
+    struct bytes payload = batch->payload;
     uint32_t count = 0;
     uint64_t position = header->position + BATCH_HEADER_BYTES;
     for (; payload.len > 0; count++) {
@@ -122,21 +124,20 @@ static int index_unreadable(struct verify *v, int error)
                      strerror(error));
 }
 
-static int visit(void *context, const char *path, const struct batch_header *header, struct bytes payload,
-                 const struct log_mark *after)
+static int visit(void *context, const struct tour_batch *batch)
 {
     struct verify *v = context;
     struct audit_rows rows = audit_index_rows(&v->index);
-    bool in_index = v->index.reader && header->position < v->index_position;
+    bool in_index = v->index.reader && batch->header->position < v->index_position;
     bool begin = in_index && !v->holding;
     int error = begin ? index_reader_begin(v->index.reader, 0) : 0;
     if (error)
         return index_unreadable(v, error);
-    error = apply_events(v, path, header, payload, in_index ? &rows : NULL);
+    error = apply_events(v, batch, in_index ? &rows : NULL);
     if (begin)
         index_reader_end(v->index.reader);
-    meet(v, after);
-    progress_step(&v->progress, after->position - v->begun_at, v->log_bytes);
+    meet(v, batch->after);
+    progress_step(&v->progress, batch->after->position - v->begun_at, v->log_bytes);
     return error;
 }
 
