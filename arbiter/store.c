@@ -41,6 +41,7 @@ struct store {
     const struct event *replayed; /* while replaying: the event that is decided again */
     uint64_t replayed_at;         /* position of its batch */
     uint64_t spilled_at_open;     /* every key before it was spilled when the replay began */
+    struct log_mark replayed_to;  /* behind the last replayed batch; position 0: none */
 };
 
 /* --- opening --- */
@@ -475,6 +476,15 @@ int store_replay_batch(struct store *s, const struct batch_header *header, struc
 {
     bool in_index = header->position < s->settled.position;
     uint32_t count = 0;
+    /*
+     * This batch proves that those before it are durable; it may itself be in
+     * the page cache alone. Keys that were spilled with it would witness a
+     * batch that a crash of the machine can still take back.
+     */
+    int spilled = s->replayed_to.position ? idempotency_settle(s->idempotency, &s->replayed_to) : 0;
+    s->replayed_to = *after;
+    if (spilled)
+        report(REPORT_WARNING, "cannot spill idempotency keys: %s; they stay in memory", strerror(spilled));
     if (header->event_count == 0)
         return 0;
     if (!in_index)
@@ -494,7 +504,7 @@ int store_replay_batch(struct store *s, const struct batch_header *header, struc
     if (count != header->event_count)
         return refuse_event(&(struct event){.seq = 0}, header, "count does not match");
     if (in_index)
-        return idempotency_settle(s->idempotency, after);
+        return 0;
     s->settled = *after;
     uint64_t rows, bytes;
     index_changes_weigh(s->changes, &rows, &bytes);
@@ -506,8 +516,6 @@ int store_replay_end(struct store *s)
     struct log_mark after = s->settled;
     int error = s->event_count ? store_commit(s, &after) : 0;
     buffer_clear(&s->payload);
-    if (error == 0)
-        error = store_maintain(s);
     if (error)
         report(REPORT_ERROR, "cannot rebuild the index: %s", strerror(error));
     return error;

@@ -62,10 +62,14 @@ uint32_t store_event_count(const struct store *store);
 /* `after` is the log's end once the batch is durable. 0 or errno (nothing can be done but end). */
 int store_commit(struct store *store, const struct log_mark *after) __attribute__((warn_unused_result));
 
-/* One batch of the log, from wherever store_open's mark says on. Reports what it refuses. Commits by itself from time to time. */
+/*
+ * One batch of the log, from wherever store_open's mark says on. Reports what
+ * it refuses. Commits to the index by itself from time to time, and spills the
+ * keys of the batches before it.
+ */
 int store_replay_batch(struct store *store, const struct batch_header *header, struct bytes payload,
                        const struct log_mark *after);
-/* After the last batch. */
+/* After the last batch. Its keys may be spilled (store_maintain) once the log's tail is on stable storage. */
 int store_replay_end(struct store *store) __attribute__((warn_unused_result));
 
 /* Spills idempotency keys when it is time. ENOSPC is no harm, anything else is the caller's to judge. */
