@@ -254,7 +254,6 @@ static bool died_of_itself(int signal_number)
 static void arbiter_died(struct master *m, int status)
 {
     pid_t pid = m->arbiter.pid;
-    bool recovering = atomic_load(&m->border->arbiter_state) == ARBITER_RECOVERING;
     bool ordered = m->state == MASTER_STOPPING && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STATUS_OK;
     m->arbiter.pid = 0;
     atomic_store(&m->border->arbiter_state, ARBITER_DOWN);
@@ -269,9 +268,13 @@ static void arbiter_died(struct master *m, int status)
         stop(m);
         return;
     }
-    /* LMDB does not check its pages: a damaged index can kill who reads it. The next one rebuilds it. */
-    bool of_index = recovering && WIFSIGNALED(status) && died_of_itself(WTERMSIG(status));
-    atomic_store(&m->border->index_order, of_index ? INDEX_REPLACE : INDEX_TRUST);
+    /*
+     * LMDB does not check its pages: a damaged index, or damaged keys, can kill
+     * who reads them, at any time; and the index is mapped for writing, so who
+     * died of its memory may have written into it. The next one rebuilds both.
+     */
+    bool of_itself = WIFSIGNALED(status) && died_of_itself(WTERMSIG(status));
+    atomic_store(&m->border->index_order, of_itself ? INDEX_REPLACE : INDEX_TRUST);
     counter_add(&m->border->arbiter.restarts, 1);
     replace_child(&m->arbiter, "arbiter", pid, status);
 }

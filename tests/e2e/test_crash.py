@@ -85,6 +85,18 @@ def test_a_killed_arbiter_is_replaced_and_nothing_is_lost(busy):
     busy.check_invariants(BOOKS)
 
 
+def test_an_arbiter_that_dies_of_a_fault_leaves_nothing_that_is_believed(busy):
+    """Its index is mapped for writing, and damage in what it reads may be why: the next one would die of it again."""
+    for n in range(10):
+        busy.post_batch([sale("a", f"{n}-{i}") for i in range(50)])
+    pid = busy.arbiter_pid()
+    os.kill(pid, signal.SIGSEGV)
+    wait_until(lambda: busy.arbiter_pid() not in (None, pid), "another arbiter")
+    assert all(slot["deduplicated"] for slot in busy.post_batch([sale("a", f"0-{i}") for i in range(50)]))
+    assert "is thrown away (the arbiter before this one died of it)" in busy.stderr_text()
+    busy.check_invariants(BOOKS)
+
+
 def test_after_everything_was_killed_every_acknowledged_key_is_there_once(busy):
     for _ in range(ROUNDS):
         load = Load(busy, BOOKS)
