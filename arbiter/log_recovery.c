@@ -23,6 +23,7 @@
 struct recovery {
     const char *data_dir;
     const struct log_recovery_plan *plan;
+    uint64_t witness; /* the highest position that is known to have been durable */
     struct segment_list list;
     uint64_t end; /* of the last segment's file, as position */
     uint64_t begun_at; /* of the replay */
@@ -135,6 +136,15 @@ static int cut_tail(const struct log_scan *s, uint64_t offset)
     return error;
 }
 
+static int log_ends_early(const struct recovery *r, const struct log_scan *s, const struct log_mark *mark)
+{
+    report(REPORT_ERROR,
+           "the log ends at position %" PRIu64 " (%s offset %" PRIu64 "), but the %s has witnessed %" PRIu64
+           " as durable: a part of the log is missing; restore it from a backup",
+           mark->position, log_scan_path(s), mark->position - log_scan_segment(s), r->plan->witness_name, r->witness);
+    return EUCLEAN;
+}
+
 /* The last segment was walked up to `mark` and no good batch stands there. */
 static int judge_end(const struct recovery *r, struct log_scan *s, const struct log_mark *mark)
 {
@@ -145,15 +155,13 @@ static int judge_end(const struct recovery *r, struct log_scan *s, const struct 
         error = log_scan_rest_is_zero(s, offset, &zero);
     if (error)
         return unreadable(s, error);
-    if (later)
+    bool witnessed = mark->position < r->witness;
+    /* Of what was witnessed: then it is not missing, but bad. */
+    bool all_there = log_scan_segment(s) + log_scan_size(s) >= r->witness;
+    if (later || (witnessed && all_there && !zero))
         return refuse(s, offset);
-    if (mark->position < r->plan->witness) {
-        report(REPORT_ERROR,
-               "the log ends at position %" PRIu64 " (%s offset %" PRIu64 "), but the %s has witnessed %" PRIu64
-               " as durable: a part of the log is missing; restore it from a backup",
-               mark->position, log_scan_path(s), offset, r->plan->witness_name, r->plan->witness);
-        return EUCLEAN;
-    }
+    if (witnessed)
+        return log_ends_early(r, s, mark);
     return zero ? 0 : cut_tail(s, offset);
 }
 
@@ -182,7 +190,7 @@ static int recover_segment(struct recovery *r, size_t i, struct log_mark *mark, 
         error = last ? judge_end(r, s, mark) : refuse(s, mark->position - log_scan_segment(s));
     if (error == 0 && *sealed && !last && mark->position != r->list.positions[i + 1])
         error = missing_segment(r, mark->position);
-    if (error == 0 && *sealed && last && mark->position < r->plan->witness)
+    if (error == 0 && *sealed && last && mark->position < r->witness)
         error = missing_segment(r, mark->position);
     log_scan_close(&s);
     return error;
@@ -212,6 +220,20 @@ static int check_behind(struct recovery *r, size_t first)
     return 0;
 }
 
+/* Good batches end at `mark`, before the position that was to be begun at. */
+static int judge_head(struct recovery *r, size_t i, const struct log_mark *mark, bool sealed)
+{
+    struct log_scan *s;
+    if (sealed)
+        return missing_segment(r, mark->position);
+    int error = open_segment(r->data_dir, r->list.positions[i], UINT64_MAX, &s);
+    if (error)
+        return error;
+    error = i + 1 == r->list.count ? judge_end(r, s, mark) : refuse(s, mark->position - log_scan_segment(s));
+    log_scan_close(&s);
+    return error;
+}
+
 /* The part of the segment that holds `from`, before it: not visited, but checked. */
 static int check_head_of_segment(struct recovery *r, size_t i, const struct log_mark *from)
 {
@@ -226,7 +248,7 @@ static int check_head_of_segment(struct recovery *r, size_t i, const struct log_
         bool sealed;
         error = walk(r, s, &mark, false, &sealed);
         if (error == 0 && mark.position != from->position)
-            error = refuse(s, mark.position - log_scan_segment(s));
+            error = judge_head(r, i, &mark, sealed);
         if (error == 0 && memcmp(&mark.chain, &from->chain, sizeof mark.chain) != 0)
             error = foreign_segment(s);
     }
@@ -291,7 +313,9 @@ static int list_segments(const char *data_dir, struct segment_list *out)
 
 int log_recover(const char *data_dir, const struct log_recovery_plan *plan, struct recovered_log *out)
 {
-    struct recovery r = {.data_dir = data_dir, .plan = plan};
+    struct recovery r = {.data_dir = data_dir, .plan = plan, .witness = plan->witness};
+    if (plan->from && plan->from->position > r.witness)
+        r.witness = plan->from->position;
     struct log_scan *last;
     int error = list_segments(data_dir, &r.list);
     if (error == 0)

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from harness import credit, debit, draft, quote, sale
+from log_forge import batches
 
 BOOKS = ["a", "b:c", "d/e"]
 PATHS = [path + asset for path in ("w", "x", "y:z") for asset in (":usd", ":jpy")]
@@ -223,6 +224,87 @@ def test_a_log_that_ends_before_what_the_index_has_seen_is_refused(make_ledger):
     assert "has witnessed" in ledger.stderr_text()
     with open(path, "wb") as f:
         f.write(whole)
+    ledger.start()
+
+
+def make_spilled(make_ledger):
+    """The index and the spilled keys have seen all of the log but its end: a start begins in the last segment."""
+    ledger = make_ledger(log_snapshot_every=0, log_idem_hot_cap=20)
+    ledger.set_up("shop")
+    for n in range(60):
+        ledger.post(sale("shop", f"k{n}"))
+    ledger.stop()
+    ledger.check_at_end = False
+    return ledger
+
+
+def test_a_log_that_ends_before_the_place_to_begin_at_is_not_called_corrupt(make_ledger):
+    ledger = make_spilled(make_ledger)
+    path, end = log_end(ledger)
+    os.truncate(path, end // 2)
+    assert ledger.start_refused() == 1
+    assert re.search(rf"the log ends at position \d+ \({path} offset \d+\), but the index has witnessed \d+ ",
+                     ledger.stderr_text())
+
+
+def test_a_bad_last_batch_that_was_witnessed_is_not_called_missing(make_ledger):
+    ledger = make_killed(make_ledger)  # no keys were spilled, so a start begins at the first batch
+    ledger.check_at_end = False
+    path, _ = log_end(ledger)
+    with open(path, "rb") as f:
+        at = [at for at, _, events, _ in batches(f.read()) if events][-1]
+    flip_byte(path, at + 60)
+    assert ledger.start_refused() == 1
+    assert f"corrupt frame in sealed segment {path} at offset {at};" in ledger.stderr_text()
+
+
+@pytest.mark.parametrize("witness", ["index", "idempotency"])
+def test_a_last_segment_that_is_missing_is_named(make_ledger, witness):
+    ledger = make_segments(make_ledger, log_idem_hot_cap=20)
+    ledger.stop()
+    ledger.check_at_end = False
+    segment = ledger.segments()[-1]
+    os.unlink(segment)
+    ledger.remove(*{"index", "idempotency"} - {witness})
+    assert ledger.start_refused() == 1
+    assert f"{segment} is missing: restore it from a backup" in ledger.stderr_text()
+
+
+def test_a_last_segment_that_is_missing_is_named_when_the_place_to_begin_at_lay_in_it(make_ledger):
+    ledger = make_segments(make_ledger, log_idem_hot_cap=20)
+    ledger.stop()
+    ledger.check_at_end = False
+    segment = ledger.segments()[-1]
+    os.unlink(segment)
+    assert ledger.start_refused() == 1
+    assert f"{segment} is missing: restore it from a backup" in ledger.stderr_text()
+
+
+def test_a_newer_format_version_asks_for_a_newer_talead(make_ledger):
+    ledger = make_segments(make_ledger)
+    ledger.stop()
+    segment = ledger.segments()[1]
+    flip_byte(segment, 9)
+    assert ledger.start_refused() == 1
+    assert f"{segment} has format version 257, this talead knows 1: start a newer talead" in ledger.stderr_text()
+    flip_byte(segment, 9)
+    ledger.start()
+
+
+def test_swapped_segments_are_told_apart(make_ledger):
+    ledger = make_segments(make_ledger)
+    ledger.stop()
+    one, other = ledger.segments()[:2]
+
+    def swap():
+        os.rename(one, one + ".away")
+        os.rename(other, one)
+        os.rename(one + ".away", other)
+
+    swap()
+    assert ledger.start_refused() == 1
+    assert "the file was renamed or swapped; put every segment back under its own name" in ledger.stderr_text()
+    swap()
     ledger.start()
 
 
