@@ -24,6 +24,7 @@ struct index_writer {
     MDB_txn *writing; /* between begin and commit or abort */
     MDB_dbi table[INDEX_TABLE_COUNT];
     int data_fd; /* for fallocate alone */
+    uint64_t file_bytes; /* when it was opened; 0: it was new */
     uint64_t map_bytes;
     uint64_t page_bytes;
 };
@@ -49,6 +50,7 @@ static int open_data_file(struct index_writer *w, const char *path)
     free(file);
     if (error)
         return error;
+    w->file_bytes = (uint64_t)st.st_size;
     w->map_bytes = round_up(st.st_size ? (uint64_t)st.st_size : 1);
     return 0;
 }
@@ -96,6 +98,12 @@ static int open_tables(struct index_writer *w)
     return error;
 }
 
+/* LMDB would lengthen a file that lost its end, and take the zeros there for pages. */
+static int check_length(struct index_writer *w)
+{
+    return w->file_bytes && w->file_bytes < index_writer_used_bytes(w) ? EUCLEAN : 0;
+}
+
 int index_writer_open(const char *path, struct index_writer **out)
 {
     struct index_writer *w = calloc(1, sizeof *w);
@@ -110,6 +118,8 @@ int index_writer_open(const char *path, struct index_writer **out)
     /* LMDB takes an empty file for a new environment, a preallocated one for a damaged one: allocate once it is open. */
     if (error == 0)
         error = errno_of(open_environment(w, path));
+    if (error == 0)
+        error = check_length(w);
     if (error == 0)
         error = allocate(w, w->map_bytes);
     if (error == 0)

@@ -92,6 +92,21 @@ def test_an_index_of_another_boot_that_was_not_closed_is_thrown_away(make_ledger
     assert ledger.post(sale("shop", "k1"))["deduplicated"]
 
 
+def test_an_index_that_lost_its_end_is_thrown_away(make_ledger):
+    """Of this boot, so there is no CRC to tell; LMDB would take the zeros of a lengthened file for pages."""
+    ledger = make_ledger(log_snapshot_every=0)
+    ledger.set_up("shop")
+    for n in range(100):
+        ledger.post(sale("shop", f"k{n}"))
+    ledger.kill9()
+    path = os.path.join(ledger.dir, "index", "data.mdb")
+    with open(path, "rb") as f:
+        used = len(f.read().rstrip(b"\0"))
+    os.truncate(path, used // 2)
+    ledger.start()
+    assert "is thrown away" in ledger.stderr_text() and "died of it" not in ledger.stderr_text()
+
+
 def make_segments(make_ledger, **settings):
     ledger = make_ledger(log_segment_max=65536, log_snapshot_every=0, **settings)
     ledger.set_up("shop")
