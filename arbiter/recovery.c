@@ -109,7 +109,6 @@ static int open_store(struct recovering *r, struct store **store, bool *has_mark
     uint64_t cap = r->settings->log_idem_hot_cap;
     uint64_t sealed_at; /* by a clean stop; 0: there was none */
     bool usable = index_state_usable(r->index_path, r->ledger, &sealed_at, &why);
-    see_witness(r, sealed_at, "clean stop");
     int error = 0;
     enum index_order order = atomic_load(&r->border->index_order);
     if (order != INDEX_TRUST) {
@@ -117,17 +116,22 @@ static int open_store(struct recovering *r, struct store **store, bool *has_mark
         why = order == INDEX_REBUILD ? "as ordered" : "the arbiter before this one died of it";
         error = remove_keys(r); /* it may as well have been these */
     }
+    /* An index that is opened says itself what it has seen, and STATE, which has no CRC, is held against it. */
+    if (!usable)
+        see_witness(r, sealed_at, "clean stop");
     if (error == 0 && !usable)
         error = replace_index(r, why, order != INDEX_REBUILD);
+    why = NULL;
     if (error == 0)
         error = store_open(r->settings->data_dir, r->ledger, cap, store, has_mark, mark);
     if (error == 0 && usable && sealed_at != 0 && store_index_position(*store) != sealed_at) {
         store_close(store);
+        why = "its STATE tells of another position than it holds";
         error = EUCLEAN;
     }
     /* What LMDB itself takes for broken, or what holds no state of ours: once more without it. */
     if (error && error != ENOSPC && error != EDQUOT && error != ENOMEM) {
-        error = replace_index(r, strerror(error), true);
+        error = replace_index(r, why ? why : strerror(error), true);
         if (error == 0)
             error = store_open(r->settings->data_dir, r->ledger, cap, store, has_mark, mark);
     }

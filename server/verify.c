@@ -157,6 +157,11 @@ static int read_meta(struct verify *v, struct index_meta *meta)
     return error;
 }
 
+static void index_not_looked_at(struct verify *v, const char *why)
+{
+    snprintf(v->note, sizeof v->note, "; the index was not looked at: %s, the next start makes it anew", why);
+}
+
 static int open_index(struct verify *v, struct uuid ledger)
 {
     const char *why;
@@ -166,8 +171,7 @@ static int open_index(struct verify *v, struct uuid ledger)
     bool usable = index_state_usable(path, ledger, &sealed_at, &why);
     free(path);
     if (!usable) {
-        snprintf(v->note, sizeof v->note, "; the index was not looked at: %s, the next start makes it anew",
-                 why ? why : "there is none");
+        index_not_looked_at(v, why ? why : "there is none");
         return 0;
     }
     v->index = (struct audit_index){.data_dir = v->data_dir, .fault = &v->fault};
@@ -176,6 +180,10 @@ static int open_index(struct verify *v, struct uuid ledger)
         error = read_meta(v, &meta);
     if (error)
         return index_unreadable(v, error);
+    if (sealed_at != 0 && meta.position != sealed_at) {
+        index_not_looked_at(v, "its STATE tells of another position than it holds");
+        index_reader_close(&v->index.reader);
+    }
     v->index_position = meta.position;
     return 0;
 }
@@ -263,9 +271,9 @@ static int check_witnesses(struct verify *v)
     const char *why;
     uint64_t sealed_at;
     char *path = data_dir_path(v->data_dir, DATA_DIR_INDEX);
-    index_state_usable(path, v->tour.mark.ledger, &sealed_at, &why);
+    bool usable = index_state_usable(path, v->tour.mark.ledger, &sealed_at, &why);
     free(path);
-    int error = check_witness(v, sealed_at, "clean stop");
+    int error = usable ? 0 : check_witness(v, sealed_at, "clean stop"); /* one that is usable was asked itself */
     if (error == 0 && !v->served) /* one that was made meanwhile may be ahead */
         error = check_witness(v, snapshot_newest_below(v->data_dir, UINT64_MAX), "newest snapshot");
     if (error == 0 && v->keys)

@@ -107,6 +107,21 @@ def test_an_index_that_lost_its_end_is_thrown_away(make_ledger):
     assert "is thrown away" in ledger.stderr_text() and "died of it" not in ledger.stderr_text()
 
 
+def test_a_clean_stop_at_a_position_that_its_index_does_not_have_is_no_witness(make_ledger):
+    ledger = make_ledger()
+    ledger.set_up("shop")
+    ledger.post(sale("shop", "k1"))
+    ledger.stop()
+    state = os.path.join(ledger.dir, "index", "STATE")
+    with open(state) as f:
+        text = f.read()
+    with open(state, "w") as f:
+        f.write(re.sub("position .", "position 9", text))
+    ledger.start()
+    assert ledger.stderr_text().count("thrown away") == 1
+    assert "its STATE tells of another position than it holds" in ledger.stderr_text()
+
+
 def make_segments(make_ledger, **settings):
     ledger = make_ledger(log_segment_max=65536, log_snapshot_every=0, **settings)
     ledger.set_up("shop")
