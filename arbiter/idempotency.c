@@ -126,6 +126,17 @@ uint64_t idempotency_spilled_position(const struct idempotency *i)
     return key_runs_state(i->runs)->position;
 }
 
+/* The process ends; the next one reads the keys from the log. */
+static void throw_away(struct idempotency *i)
+{
+    int removed = directory_remove(i->data_dir, DATA_DIR_IDEMPOTENCY);
+    if (removed)
+        report_fatal(EXIT_STATUS_FAILED, "%s/" DATA_DIR_IDEMPOTENCY " is damaged and cannot be removed: %s", i->data_dir,
+                     strerror(removed));
+    report_fatal(EXIT_STATUS_REBUILD,
+                 "%s/" DATA_DIR_IDEMPOTENCY " is damaged: thrown away, the restart reads its keys from the log", i->data_dir);
+}
+
 /* --- looking --- */
 
 /* "Not found" would post twice: without a true answer from the disk there is none to give. */
@@ -133,12 +144,7 @@ static void cannot_look(struct idempotency *i, int error)
 {
     if (error != EBADMSG)
         report_fatal(EXIT_STATUS_FAILED, "cannot read the spilled idempotency keys: %s", strerror(error));
-    int removed = directory_remove(i->data_dir, DATA_DIR_IDEMPOTENCY);
-    if (removed)
-        report_fatal(EXIT_STATUS_FAILED, "%s/" DATA_DIR_IDEMPOTENCY " is damaged and cannot be removed: %s", i->data_dir,
-                     strerror(removed));
-    report_fatal(EXIT_STATUS_REBUILD,
-                 "%s/" DATA_DIR_IDEMPOTENCY " is damaged: thrown away, the restart reads its keys from the log", i->data_dir);
+    throw_away(i);
 }
 
 struct search {
@@ -259,6 +265,8 @@ int idempotency_settle(struct idempotency *i, const struct log_mark *mark)
     int error = 0;
     if (i->spill.running && (atomic_load(&i->spill.ended) || must_wait(i)))
         error = finish_spill(i);
+    if (error == EBADMSG) /* no other try would get further */
+        throw_away(i);
     if (error)
         i->retry_ns = clock_monotonic_ns() + RETRY_AFTER_NS;
     bool due = !i->spill.running && hot_keys_end(i->hot) - i->unspilled >= spill_after(i);

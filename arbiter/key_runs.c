@@ -75,6 +75,15 @@ static int open_environment(struct key_runs *r, const char *path)
     return errno_of(error);
 }
 
+/* The numbers of rows are LMDB's own, so that a lost table, or a lost state of one that has keys, is seen at once. */
+static int check_counts(struct key_runs *r)
+{
+    MDB_stat keys, runs;
+    if (mdb_stat(r->reading, r->keys, &keys) != 0 || mdb_stat(r->reading, r->runs, &runs) != 0)
+        return EBADMSG;
+    return keys.ms_entries == r->state.key_count && runs.ms_entries == r->state.run_count ? 0 : EBADMSG;
+}
+
 static int read_state(struct key_runs *r, struct uuid ledger)
 {
     MDB_val k = val(KEY_STATE_KEY, strlen(KEY_STATE_KEY)), v;
@@ -82,7 +91,7 @@ static int read_state(struct key_runs *r, struct uuid ledger)
     int error = mdb_get(r->reading, r->state_table, &k, &v);
     if (error == MDB_NOTFOUND) {
         r->state = (struct key_state){.version = KEY_SCHEMA_VERSION, .ledger = ledger};
-        return 0;
+        return check_counts(r);
     }
     if (error || v.mv_size != sizeof state)
         return EBADMSG;
@@ -91,7 +100,7 @@ static int read_state(struct key_runs *r, struct uuid ledger)
         memcmp(&state.ledger, &ledger, sizeof ledger) != 0)
         return EBADMSG;
     r->state = state;
-    return 0;
+    return check_counts(r);
 }
 
 static void make_room_for_proofs(struct key_runs *r, uint32_t runs)

@@ -471,20 +471,26 @@ static int replay_event(struct store *s, const struct event *event, struct bytes
     return 0;
 }
 
+/*
+ * A batch proves that those before it are durable; it may itself be in the page
+ * cache alone. Keys that were spilled with it would witness a batch that a
+ * crash of the machine can still take back.
+ */
+static void settle_keys_before(struct store *s, const struct log_mark *after)
+{
+    int error = s->replayed_to.position ? idempotency_settle(s->idempotency, &s->replayed_to) : 0;
+    if (error)
+        report(REPORT_WARNING, "cannot spill idempotency keys: %s; they stay in memory until it succeeds",
+               strerror(error));
+    s->replayed_to = *after;
+}
+
 int store_replay_batch(struct store *s, const struct batch_header *header, struct bytes payload,
                        const struct log_mark *after)
 {
     bool in_index = header->position < s->settled.position;
     uint32_t count = 0;
-    /*
-     * This batch proves that those before it are durable; it may itself be in
-     * the page cache alone. Keys that were spilled with it would witness a
-     * batch that a crash of the machine can still take back.
-     */
-    int spilled = s->replayed_to.position ? idempotency_settle(s->idempotency, &s->replayed_to) : 0;
-    s->replayed_to = *after;
-    if (spilled)
-        report(REPORT_WARNING, "cannot spill idempotency keys: %s; they stay in memory", strerror(spilled));
+    settle_keys_before(s, after);
     if (header->event_count == 0)
         return 0;
     if (!in_index)

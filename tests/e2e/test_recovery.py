@@ -362,3 +362,22 @@ def test_spilled_keys_that_are_damaged_are_read_from_the_log_again(make_ledger):
     for n in range(10):
         slots = ledger.post_batch([sale("shop", f"k{n}-{i}") for i in range(50)])
         assert all(slot["deduplicated"] for slot in slots)
+
+
+@pytest.mark.parametrize("name", [b"state", b"keys", b"runs"])
+def test_a_lost_row_or_table_of_the_spilled_keys_is_seen_at_the_start(make_ledger, name):
+    """Their names stand in LMDB's pages: under another one what was there is not found."""
+    ledger = make_ledger(log_idem_hot_cap=20, log_snapshot_every=0)
+    ledger.set_up("shop")
+    for n in range(60):
+        ledger.post(sale("shop", f"k{n}"))
+    ledger.stop()
+    path = os.path.join(ledger.dir, "idempotency", "data.mdb")
+    with open(path, "rb") as f:
+        data = f.read()
+    with open(path, "wb") as f:
+        f.write(data.replace(name, name[:-1] + bytes([name[-1] + 1])))
+    ledger.start()
+    assert "is damaged or another ledger's: thrown away" in ledger.stderr_text()
+    for n in range(60):
+        assert ledger.post(sale("shop", f"k{n}"))["deduplicated"]
