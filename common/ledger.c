@@ -129,7 +129,10 @@ void ledger_check_draft(const struct draft *draft, struct arena *arena, struct v
         };
         return;
     }
-    *out = (struct verdict){.code = VERDICT_POSTED};
+    if ((uint64_t)draft->book.len * draft->posting_count > LEDGER_BOOK_REPEATED_MAX)
+        refuse(out, INVALID_POSTINGS_TOO_MANY);
+    else
+        *out = (struct verdict){.code = VERDICT_POSTED};
 }
 
 /* --- assets and accounts --- */

@@ -53,6 +53,14 @@ i128 ledger_balance(enum normal_side side, u128 debits, u128 credits);
 
 bool ledger_book_is_reserved(struct bytes book);
 
+/*
+ * Length of the book's name times the number of postings: whoever shows a
+ * transaction repeats the name in each posting, while the draft says it once.
+ * A draft of 2 MiB could so become an event of many GiB that nobody can carry.
+ * No name of less than 480 bytes comes near it.
+ */
+#define LEDGER_BOOK_REPEATED_MAX (UINT64_C(16) << 20)
+
 #define LEDGER_SYSTEM_BOOK BYTES_LITERAL("_system")
 
 #endif

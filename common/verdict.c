@@ -17,6 +17,7 @@ void invalid_reason_words(uint8_t reason, const char **field, const char **text)
         [INVALID_ASSET_FIAT_NETWORK] = {"network", "fiat assets have no network or native_id"},
         [INVALID_ASSET_CRYPTO_NETWORK] = {"network", "crypto assets require a network"},
         [INVALID_PATH_EMPTY] = {"path", empty},
+        [INVALID_POSTINGS_TOO_MANY] = {"postings", "too many for so long a book name: together they pass 16 MiB"},
     };
     unsigned i = reason < INVALID_REASON_COUNT ? reason : INVALID_NONE;
     *field = words[i].field;

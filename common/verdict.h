@@ -38,8 +38,9 @@ enum invalid_reason {
     INVALID_ASSET_FIAT_NETWORK,
     INVALID_ASSET_CRYPTO_NETWORK,
     INVALID_PATH_EMPTY,
+    INVALID_POSTINGS_TOO_MANY,
 };
-#define INVALID_REASON_COUNT 10
+#define INVALID_REASON_COUNT 11
 
 struct verdict {
     uint8_t code;   /* enum verdict_code */

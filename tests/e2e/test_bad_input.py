@@ -118,6 +118,22 @@ def test_ten_thousand_postings_in_one_draft_are_one_transaction(ledger):
     assert len(page["items"]) > 400 and page["next"] == posted["seq"]
 
 
+def test_no_transaction_is_taken_that_repeats_a_long_book_name_without_end(ledger):
+    ledger.register()
+    book = "b" * 300_000
+    ledger.open(book, "p")
+
+    def body(key, count):
+        return draft(book, key, *[p for _ in range(count // 2) for p in (debit("p", 1), credit("p", 1))])
+    refused_one = ledger.request("POST", "/v1/transactions", body("many", 56))
+    assert refused_one.status == 400 and refused_one.json["field"] == "postings", refused_one.text[:300]
+    posted = ledger.post(body("fewer", 54))
+    shown = ledger.get("/v1/transactions/" + posted["tx_id"])
+    assert [p["account"] for p in shown["postings"]] == [book + ":p"] * 54
+    with ledger.stream(book, "?from=1") as stream:
+        assert len(stream.next()["payload"]["postings"]) == 54
+
+
 def test_names_of_any_length_and_character_are_kept_apart(ledger):
     ledger.register()
     long = "n" * 3000

@@ -118,6 +118,24 @@ static void names_must_not_be_empty(void **state)
     assert_int_equal(check(&draft).code, VERDICT_INVALID_DRAFT);
 }
 
+static void a_long_book_name_bounds_the_postings(void **state)
+{
+    (void)state;
+    enum { COUNT = 1024 };
+    static struct posting postings[COUNT];
+    static uint8_t name[LEDGER_BOOK_REPEATED_MAX / COUNT + 1];
+    for (int i = 0; i < COUNT; i++)
+        postings[i] = i % 2 ? debit("a", 1, "USD") : credit("a", 1, "USD");
+    memset(name, 'b', sizeof name);
+    struct draft draft = draft_of(postings, COUNT);
+    draft.book = bytes_of(name, sizeof name - 1);
+    assert_int_equal(check(&draft).code, VERDICT_POSTED);
+    draft.book.len++;
+    assert_int_equal(check(&draft).reason, INVALID_POSTINGS_TOO_MANY);
+    draft.posting_count = 2; /* what is long alone is no matter */
+    assert_int_equal(check(&draft).code, VERDICT_POSTED);
+}
+
 static void many_assets_in_one_draft_are_told_apart(void **state)
 {
     (void)state;
@@ -301,6 +319,7 @@ int main(void)
         cmocka_unit_test(amounts_are_positive),
         cmocka_unit_test(sums_are_checked_for_overflow),
         cmocka_unit_test(names_must_not_be_empty),
+        cmocka_unit_test(a_long_book_name_bounds_the_postings),
         cmocka_unit_test(many_assets_in_one_draft_are_told_apart),
         cmocka_unit_test(an_asset_class_says_what_networks_it_has),
         cmocka_unit_test(an_account_has_a_book_of_the_clients_and_a_path),
