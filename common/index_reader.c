@@ -355,12 +355,14 @@ int index_account_at(struct index_reader *r, uint64_t account_no, uint64_t seq, 
 }
 
 int index_history(struct index_reader *r, uint64_t account_no, uint64_t after_seq, uint32_t limit,
-                  index_history_fn *each, void *context, uint32_t *count)
+                  index_history_fn *each, void *context, bool *exhausted)
 {
     uint8_t key[16];
     MDB_cursor *cursor;
     MDB_val k, v;
-    *count = 0;
+    bool go_on = true;
+    uint32_t count = 0;
+    *exhausted = true;
     if (after_seq == UINT64_MAX)
         return 0;
     int error = open_cursor(r, TABLE_POSTINGS, &cursor);
@@ -368,7 +370,7 @@ int index_history(struct index_reader *r, uint64_t account_no, uint64_t after_se
         return error;
     size_t key_len = posting_table_key(account_no, after_seq + 1, key);
     error = seek(cursor, key, key_len, 8, &k, &v);
-    while (error == 0 && *count < limit) {
+    while (error == 0 && count < limit && go_on) {
         struct posting_row row;
         if (k.mv_size != key_len || v.mv_size < sizeof row) {
             error = EIO;
@@ -379,11 +381,12 @@ int index_history(struct index_reader *r, uint64_t account_no, uint64_t after_se
             error = EIO;
             break;
         }
-        each(context, key_u64((const uint8_t *)k.mv_data + 8), &row, (const uint8_t *)v.mv_data + sizeof row);
-        ++*count;
+        go_on = each(context, key_u64((const uint8_t *)k.mv_data + 8), &row, (const uint8_t *)v.mv_data + sizeof row);
+        count++;
         error = step(cursor, MDB_NEXT, key, 8, &k, &v);
     }
     mdb_cursor_close(cursor);
+    *exhausted = error == ENOENT && count < limit;
     return error == ENOENT ? 0 : error;
 }
 

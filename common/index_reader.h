@@ -69,12 +69,13 @@ int index_account_at(struct index_reader *reader, uint64_t account_no, uint64_t 
 
 /*
  * Calls `each` for transactions on the account with seq > after_seq, ascending,
- * at most `limit` times. `entries` are row->posting_count entries; read them
- * with posting_entry.
+ * at most `limit` times, and no more once it has returned false. *exhausted:
+ * fewer than `limit` were left, and `each` has had them all. `entries` are
+ * row->posting_count entries; read them with posting_entry.
  */
-typedef void index_history_fn(void *context, uint64_t seq, const struct posting_row *row, const uint8_t *entries);
+typedef bool index_history_fn(void *context, uint64_t seq, const struct posting_row *row, const uint8_t *entries);
 int index_history(struct index_reader *reader, uint64_t account_no, uint64_t after_seq, uint32_t limit,
-                  index_history_fn *each, void *context, uint32_t *count) __attribute__((warn_unused_result));
+                  index_history_fn *each, void *context, bool *exhausted) __attribute__((warn_unused_result));
 void posting_entry(const uint8_t *entries, uint32_t i, int64_t *minor, enum direction *direction);
 
 int index_event(struct index_reader *reader, uint32_t book_no, uint64_t seq, int64_t *at_us, struct event_place *out)

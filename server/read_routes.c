@@ -142,13 +142,21 @@ static void write_item(struct json_text *j, const struct item *item, int64_t min
     json_close_object(j);
 }
 
+/*
+ * A page ends with the transaction that passes this: with tens of thousands of
+ * postings in one, or a long name in each, a thousand of them would be more
+ * than a worker's memory. The client sees a `next` and goes on.
+ */
+#define HISTORY_PAGE_BYTES (64u << 20)
+
 struct history_page {
     struct json_text *json;
+    const struct buffer *text; /* what json writes to */
     struct item item; /* key and asset are the same for all */
     uint64_t last_seq;
 };
 
-static void add_history_row(void *context, uint64_t seq, const struct posting_row *row, const uint8_t *entries)
+static bool add_history_row(void *context, uint64_t seq, const struct posting_row *row, const uint8_t *entries)
 {
     struct history_page *page = context;
     char id[UUID_TEXT_LEN], at[RFC3339_TEXT_MAX];
@@ -163,29 +171,32 @@ static void add_history_row(void *context, uint64_t seq, const struct posting_ro
         posting_entry(entries, i, &minor, &direction);
         write_item(page->json, &page->item, minor, direction);
     }
+    return page->text->len < HISTORY_PAGE_BYTES;
 }
 
 static int write_history(struct exchange *e, const struct account_row *account, uint64_t after_seq, uint32_t limit)
 {
     struct asset_definition asset;
     struct buffer key = {0};
-    uint32_t count;
+    bool exhausted;
     int error = index_asset(e->worker->index, account->asset_no, &asset);
     if (error)
         return error;
     account_key_append(&key, e->match.book, e->match.path);
     struct history_page page = {
         .json = exchange_json(e),
+        .text = &e->worker->answer,
         .item = {.account_key = buffer_bytes(&key), .asset = asset.id},
     };
     json_open_object(page.json);
     json_key(page.json, "items");
     json_open_array(page.json);
-    error = index_history(e->worker->index, account->account_no, after_seq, limit, add_history_row, &page, &count);
+    error = index_history(e->worker->index, account->account_no, after_seq, limit, add_history_row, &page,
+                          &exhausted);
     if (error == 0) {
         json_close_array(page.json);
         json_key(page.json, "next");
-        if (count < limit)
+        if (exhausted)
             json_null(page.json);
         else
             json_unsigned(page.json, page.last_seq);

@@ -118,6 +118,22 @@ def test_ten_thousand_postings_in_one_draft_are_one_transaction(ledger):
     assert len(page["items"]) > 400 and page["next"] == posted["seq"]
 
 
+def test_a_page_of_history_ends_before_it_is_too_large_to_carry(ledger):
+    """Nothing is left out or shown twice, and the last page says that it is."""
+    ledger.register()
+    book = "b" * 300_000
+    ledger.open(book, "p")
+    seqs = [ledger.post(draft(book, f"k{n}", *[p for _ in range(25) for p in (debit("p", 1), credit("p", 1))]))["seq"]
+            for n in range(10)]
+    pages, after = [], 0
+    while after is not None:
+        page = ledger.get(f"/v1/books/{book}/accounts/p/history?limit=10&after_seq={after}")
+        pages.append([item["seq"] for item in page["items"]])
+        after = page["next"]
+    assert [seq for page in pages for seq in page] == [seq for seq in seqs for _ in range(50)]
+    assert [len(page) for page in pages] == [250, 250]
+
+
 def test_no_transaction_is_taken_that_repeats_a_long_book_name_without_end(ledger):
     ledger.register()
     book = "b" * 300_000
