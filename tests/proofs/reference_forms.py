@@ -6,7 +6,7 @@ import datetime
 import json
 import re
 import urllib.parse
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 I64_MIN, I64_MAX = -2**63, 2**63 - 1
 NESTING_MAX = 127
@@ -27,6 +27,8 @@ def invalid(field, reason=ANY_REASON):
 # --- time ---
 
 EPOCH = datetime.datetime(1970, 1, 1)
+ERA_YEARS, ERA_SECONDS = 400, 146097 * 86400  # the calendar repeats itself; datetime begins with the year 1
+FIRST_SECOND, LAST_SECOND = -62167219200, 253402300799  # of the years 0000 and 9999: what can be written in UTC
 
 
 class Instant:
@@ -42,7 +44,9 @@ class Instant:
 
     def __str__(self):
         """UTC, with as few of 0, 3, 6 and 9 digits as hold it."""
-        whole = (EPOCH + datetime.timedelta(seconds=self.seconds)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+        eras = 1 if self.seconds < 0 else 0
+        date = EPOCH + datetime.timedelta(seconds=self.seconds + eras * ERA_SECONDS)
+        whole = f"{date.year - eras * ERA_YEARS:04}" + date.strftime("-%m-%dT%H:%M:%S")
         digits = f"{self.nanos:09}"
         while digits.endswith("000"):
             digits = digits[:-3]
@@ -56,14 +60,17 @@ def parse_time(text):
         raise ValueError("no RFC 3339 date-time")
     year, month, day, hour, minute, second = (int(match[i]) for i in range(1, 7))
     leap = second == 60
-    local = datetime.datetime(year, month, day, hour, minute, 59 if leap else second)
+    eras = 1 if year < ERA_YEARS else 0
+    local = datetime.datetime(year + eras * ERA_YEARS, month, day, hour, minute, 59 if leap else second)
     offset = 0
     if match[8] not in "Zz":
         hours, minutes = int(match[8][1:3]), int(match[8][4:6])
         if hours > 23 or minutes > 59:
             raise ValueError("no offset")
         offset = (hours * 60 + minutes) * 60 * (-1 if match[8][0] == "-" else 1)
-    seconds = (local - EPOCH) // datetime.timedelta(seconds=1) - offset
+    seconds = (local - EPOCH) // datetime.timedelta(seconds=1) - eras * ERA_SECONDS - offset
+    if not FIRST_SECOND <= seconds <= LAST_SECOND:
+        raise ValueError("silent: in UTC it is in none of the years 0000 to 9999")
     return Instant(seconds, int((match[7] or "").ljust(9, "0")), leap)
 
 
@@ -82,25 +89,33 @@ def refuse_constant(word):
     raise ValueError(word)
 
 
-def check_value(value, depth):
-    """No lone surrogate anywhere, and not too deep."""
+def check_value(value, levels):
+    """No lone surrogate anywhere, and no more levels than these."""
     if isinstance(value, str):
         value.encode()  # UnicodeEncodeError is a ValueError
     elif isinstance(value, (dict, list)):
-        if depth == NESTING_MAX:
+        if levels == 0:
             raise ValueError("too deep")
         for inner in value:
-            check_value(inner, depth + 1)
+            check_value(inner, levels - 1)
         if isinstance(value, dict):
             for inner in value.values():
-                check_value(inner, depth + 1)
+                check_value(inner, levels - 1)
 
 
-def read_json(body):
+def read_number(text):
+    """Exactly; an exponent beyond all that Decimal knows is kept as it is written."""
     try:
-        value = json.loads(body.decode(), parse_float=Decimal, parse_constant=refuse_constant,
+        return Decimal(text)
+    except InvalidOperation:
+        return ("number", text)
+
+
+def read_json(body, nesting_max=NESTING_MAX):
+    try:
+        value = json.loads(body.decode(), parse_float=read_number, parse_constant=refuse_constant,
                            object_pairs_hook=JsonObject)
-        check_value(value, 0)
+        check_value(value, nesting_max)
         return value
     except (ValueError, RecursionError):
         raise invalid("body") from None

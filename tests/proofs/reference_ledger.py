@@ -12,6 +12,7 @@ import re
 from reference_forms import (I64_MAX, I64_MIN, Refused, account_draft, an_array_of, asset_draft, invalid, parse_time,
                              read_json, transaction_draft)
 
+BOOK_REPEATED_MAX = 16 << 20  # silent: how often a draft may make its event say the book's name, in bytes
 KINDS = ("asset", "liability", "income", "expense", "equity", "clearing")
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -328,3 +329,5 @@ def check_draft(draft):
     for asset, total in sums.items():
         if total["debit"] != total["credit"]:
             raise Refused(400, "unbalanced", asset=asset, debit=total["debit"], credit=total["credit"])
+    if len(draft["book"].encode()) * len(draft["postings"]) > BOOK_REPEATED_MAX:
+        raise invalid("postings")
