@@ -18,6 +18,12 @@ static int make_folder(const char *path)
     return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : errno;
 }
 
+int directory_make(const char *path)
+{
+    int error = make_folder(path);
+    return error ? error : directory_sync_parent(path); /* one that is there may be of a start that was killed */
+}
+
 int directory_prepare(const char *data_dir)
 {
     static const char *const folders[] = {DATA_DIR_LOG, DATA_DIR_SNAPSHOTS};

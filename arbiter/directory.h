@@ -5,6 +5,9 @@
 /* Makes <dir> and its folders where they are missing, and syncs what was made. 0 or errno. */
 int directory_prepare(const char *data_dir) __attribute__((warn_unused_result));
 
+/* Makes the folder where it is missing, and syncs the one that it is in. 0 or errno. */
+int directory_make(const char *path) __attribute__((warn_unused_result));
+
 /*
  * Makes <folder>/lock.mdb, LMDB's table of readers, with every block of it
  * allocated: LMDB leaves it sparse and maps it, and a hole that is written to

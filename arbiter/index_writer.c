@@ -110,7 +110,7 @@ int index_writer_open(const char *path, struct index_writer **out)
     if (!w)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     w->data_fd = -1;
-    int error = mkdir(path, 0700) != 0 && errno != EEXIST ? errno : 0;
+    int error = directory_make(path);
     if (error == 0)
         error = directory_allocate_lock(path);
     if (error == 0)

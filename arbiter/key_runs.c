@@ -6,10 +6,10 @@
 #include <lmdb.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "arbiter/directory.h"
 #include "common/data_dir.h"
+#include "common/durable_file.h"
 #include "common/exit_status.h"
 #include "common/index_schema.h"
 #include "common/report.h"
@@ -57,9 +57,9 @@ static int open_tables(struct key_runs *r)
 
 static int open_environment(struct key_runs *r, const char *path)
 {
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return errno;
-    int error = directory_allocate_lock(path);
+    int error = directory_make(path);
+    if (error == 0)
+        error = directory_allocate_lock(path);
     if (error == 0)
         error = mdb_env_create(&r->env);
     if (error == 0)
@@ -68,6 +68,8 @@ static int open_environment(struct key_runs *r, const char *path)
         error = mdb_env_set_mapsize(r->env, MAP_BYTES);
     if (error == 0)
         error = mdb_env_open(r->env, path, MDB_NOTLS, 0600);
+    if (error == 0)
+        error = directory_sync(path); /* LMDB syncs the file that it made, and not its name */
     if (error == 0)
         error = open_tables(r);
     if (error == 0)

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arbiter/directory.h"
 #include "common/data_dir.h"
 #include "common/durable_file.h"
 #include "common/exit_status.h"
@@ -227,7 +227,9 @@ static int restore_one(const char *file, struct uuid ledger, const char *index_p
 {
     struct index_meta meta;
     char *data = data_dir_path(index_path, "data.mdb");
-    int error = mkdir(index_path, 0700) != 0 && errno != EEXIST ? errno : copy_proved(file, data, progress);
+    int error = directory_make(index_path);
+    if (error == 0)
+        error = copy_proved(file, data, progress);
     if (error == 0)
         error = read_meta(data, &meta);
     if (error == 0 && (meta.version != INDEX_VERSION || memcmp(&meta.ledger, &ledger, sizeof ledger) != 0))
