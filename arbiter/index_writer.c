@@ -156,7 +156,11 @@ int index_writer_get(struct index_writer *w, enum index_table table, const void 
     return errno_of(error);
 }
 
-/* The map can be replaced only while no transaction of this process is open. */
+/*
+ * The map can be replaced only while no transaction of this process is open.
+ * LMDB gives the old one up before it has the new one: without that there is
+ * none to read from, and no second try.
+ */
 static int grow_map(struct index_writer *w, uint64_t bytes)
 {
     int error = allocate(w, bytes);
@@ -164,10 +168,10 @@ static int grow_map(struct index_writer *w, uint64_t bytes)
         return error;
     mdb_txn_reset(w->reading);
     error = mdb_env_set_mapsize(w->env, bytes);
-    if (error == 0)
-        w->map_bytes = bytes;
-    int renewed = mdb_txn_renew(w->reading);
-    return errno_of(error ? error : renewed);
+    if (error)
+        return error == ENOSPC || error == EDQUOT ? EIO : errno_of(error);
+    w->map_bytes = bytes;
+    return errno_of(mdb_txn_renew(w->reading));
 }
 
 uint64_t index_writer_used_bytes(struct index_writer *w)
