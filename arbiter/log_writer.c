@@ -38,6 +38,12 @@ struct log_writer {
     uint64_t filled; /* position up to which the segment's file is written (zeros behind the head) and synced */
 };
 
+/* What went wrong after bytes of the log were handed over is final: never "the disk is full, try again". */
+static int final(int error)
+{
+    return error == ENOSPC || error == EDQUOT ? EIO : error;
+}
+
 static int fill_with_zeros(int fd, uint64_t from, uint64_t to)
 {
     static const uint8_t zeros[256 << 10];
@@ -48,7 +54,7 @@ static int fill_with_zeros(int fd, uint64_t from, uint64_t to)
             return error;
         from += n;
     }
-    return fdatasync(fd) ? errno : 0;
+    return fdatasync(fd) ? final(errno) : 0;
 }
 
 /* Makes the next segment's file under its temporary name: header, zeros, synced. */
@@ -64,7 +70,7 @@ static int make_next_file(const char *log_dir, const struct segment_header *head
     if (error == 0)
         error = fill_with_zeros(fd, sizeof encoded, length);
     if (error == 0 && fsync(fd) != 0)
-        error = errno;
+        error = final(errno);
     if (error && fd >= 0) {
         close(fd);
         unlink(path);
@@ -292,8 +298,7 @@ static int begin_next_segment(struct log_writer *w, int sealed)
         error = publish_next_file(w->log_dir, next);
     if (error) {
         close(fd);
-        /* Past the seal nothing may be called "the disk is full, try again". */
-        return error == ENOSPC || error == EDQUOT ? EIO : error;
+        return final(error);
     }
     close(w->fd);
     w->fd = fd;
