@@ -16,6 +16,7 @@
  */
 #define GROUP_BYTES_MAX (192u << 10)
 #define EVENT_OVERHEAD_BYTES 64 /* what an event adds to book and body */
+#define FULL_DISK_CALM_NS 1000000000u /* every group fitted for this long: there is space again */
 
 static void decide(struct group_commit *c, const struct queued_draft *draft, int64_t now_us)
 {
@@ -70,7 +71,25 @@ static void commit_failed(const char *what, int error)
                  strerror(error));
 }
 
-/* True when there is room for the batch. A full disk refuses the group and says so once. */
+/* Said once: on a disk that is all but full a smaller group may fit, and the next one not. */
+static void meet_full_disk(struct group_commit *c)
+{
+    if (!c->disk_full)
+        report(REPORT_ERROR, "no space for log and index in %s: posts are answered 503 until there is; reads go on",
+               c->settings->data_dir);
+    c->disk_full = true;
+    c->disk_full_met_ns = clock_monotonic_ns();
+}
+
+static void meet_room(struct group_commit *c)
+{
+    if (!c->disk_full || clock_monotonic_ns() - c->disk_full_met_ns < FULL_DISK_CALM_NS)
+        return;
+    report(REPORT_INFO, "there is space again: posts are taken");
+    c->disk_full = false;
+}
+
+/* True when there is room for the batch. A full disk refuses the group. */
 static bool reserve(struct group_commit *c, const struct queued_draft *group, uint32_t count)
 {
     uint64_t bytes = 0, postings = 0, definitions = 0;
@@ -85,17 +104,12 @@ static bool reserve(struct group_commit *c, const struct queued_draft *group, ui
     if (error == 0)
         error = log_writer_reserve(c->log, bytes);
     if (error == ENOSPC || error == EDQUOT) {
-        if (!c->disk_full)
-            report(REPORT_ERROR, "no space for log and index in %s: posts are answered 503 until there is; reads go on",
-                   c->settings->data_dir);
-        c->disk_full = true;
+        meet_full_disk(c);
         return false;
     }
     if (error)
         commit_failed("making room in log and index", error);
-    if (c->disk_full)
-        report(REPORT_INFO, "there is space again: posts are taken");
-    c->disk_full = false;
+    meet_room(c);
     return true;
 }
 

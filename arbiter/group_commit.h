@@ -18,6 +18,7 @@ struct group_commit {
     struct write_queue *queue;
     struct worker_links *links;
     bool disk_full; /* said so in the log, and not yet that it is over */
+    uint64_t disk_full_met_ns; /* when a group was refused last */
 };
 
 /* The queue is not empty. Ends the process with EXIT_STATUS_COMMIT_FAILED when the batch could not be made durable. */
