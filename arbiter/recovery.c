@@ -52,13 +52,25 @@ static void tell_replay(void *border, unsigned percent, uint64_t seconds_left)
     tell_master(border, RECOVERY_REPLAYING, percent, seconds_left);
 }
 
+/* A folder that cannot be read is not an empty one: its newest snapshot is a witness. */
+static int newest_snapshot(const struct recovering *r, uint64_t *position)
+{
+    int error = snapshot_newest_below(r->settings->data_dir, UINT64_MAX, position);
+    if (error)
+        report(REPORT_ERROR, "cannot read %s/" DATA_DIR_SNAPSHOTS ": %s", r->settings->data_dir, strerror(error));
+    return error;
+}
+
 /* A new ledger, unless something says that there was one. */
 static int create_ledger(struct recovering *r)
 {
     struct log_head head;
+    uint64_t snapshot;
+    int error = newest_snapshot(r, &snapshot);
+    if (error)
+        return error;
     char *keys = data_dir_path(r->settings->data_dir, DATA_DIR_IDEMPOTENCY);
-    bool remains = access(r->index_path, F_OK) == 0 || access(keys, F_OK) == 0 ||
-                   snapshot_newest_below(r->settings->data_dir, UINT64_MAX) != 0;
+    bool remains = access(r->index_path, F_OK) == 0 || access(keys, F_OK) == 0 || snapshot != 0;
     free(keys);
     if (remains) {
         report(REPORT_ERROR,
@@ -67,7 +79,7 @@ static int create_ledger(struct recovering *r)
                r->settings->data_dir, r->settings->data_dir);
         return EUCLEAN;
     }
-    int error = log_create(r->settings->data_dir, &head);
+    error = log_create(r->settings->data_dir, &head);
     if (error) {
         report(REPORT_ERROR, "cannot create the log in %s: %s", r->settings->data_dir, strerror(error));
         return error;
@@ -148,7 +160,11 @@ static int replay_batch(void *store, const struct batch_header *header, struct b
 
 static int replay(struct recovering *r, struct store *store, const struct log_mark *mark, struct recovered_log *log)
 {
-    see_witness(r, snapshot_newest_below(r->settings->data_dir, UINT64_MAX), "newest snapshot");
+    uint64_t snapshot;
+    int error = newest_snapshot(r, &snapshot);
+    if (error)
+        return error;
+    see_witness(r, snapshot, "newest snapshot");
     see_witness(r, store_index_position(store), "index");
     see_witness(r, store_keys_position(store), "idempotency index");
     struct log_recovery_plan plan = {
@@ -160,7 +176,7 @@ static int replay(struct recovering *r, struct store *store, const struct log_ma
         .progress = tell_replay,
         .progress_context = r->border,
     };
-    int error = log_recover(r->settings->data_dir, &plan, log);
+    error = log_recover(r->settings->data_dir, &plan, log);
     return error ? error : store_replay_end(store);
 }
 

@@ -54,14 +54,17 @@ void snapshots_destroy(struct snapshots **snapshots)
 static void drop_old(const char *data_dir)
 {
     uint64_t position = UINT64_MAX;
-    for (int i = 0; i < KEPT; i++)
-        position = snapshot_newest_below(data_dir, position);
-    while (position && (position = snapshot_newest_below(data_dir, position)) != 0) {
+    int error = 0;
+    for (int i = 0; error == 0 && i < KEPT; i++)
+        error = snapshot_newest_below(data_dir, position, &position);
+    while (error == 0 && (error = snapshot_newest_below(data_dir, position, &position)) == 0 && position) {
         char *path = snapshot_path(data_dir, position);
         if (unlink(path) != 0)
             report(REPORT_WARNING, "cannot remove the old snapshot %s: %s", path, strerror(errno));
         free(path);
     }
+    if (error)
+        report(REPORT_WARNING, "cannot look for old snapshots in %s: %s", data_dir, strerror(error));
 }
 
 /* --- copying, in the child --- */
@@ -242,8 +245,9 @@ static int restore_one(const char *file, struct uuid ledger, const char *index_p
 
 int snapshots_restore(const char *data_dir, struct uuid ledger, const char *index_path, struct progress *progress)
 {
-    int error = ENOENT;
-    for (uint64_t position = UINT64_MAX; error && (position = snapshot_newest_below(data_dir, position)) != 0;) {
+    int error = ENOENT, unreadable = 0;
+    uint64_t position = UINT64_MAX;
+    while (error && (unreadable = snapshot_newest_below(data_dir, position, &position)) == 0 && position) {
         char *file = snapshot_path(data_dir, position);
         error = restore_one(file, ledger, index_path, progress);
         if (error)
@@ -253,5 +257,5 @@ int snapshots_restore(const char *data_dir, struct uuid ledger, const char *inde
             report(REPORT_INFO, "index restored from %s", file);
         free(file);
     }
-    return error ? ENOENT : 0;
+    return unreadable ? unreadable : error ? ENOENT : 0;
 }

@@ -32,18 +32,22 @@ int snapshot_name_parse(const char *name, uint64_t *position)
     return strcmp(again, name) == 0 ? 0 : EINVAL;
 }
 
-uint64_t snapshot_newest_below(const char *data_dir, uint64_t below)
+int snapshot_newest_below(const char *data_dir, uint64_t below, uint64_t *position)
 {
-    uint64_t newest = 0, position;
+    uint64_t named;
+    struct dirent *entry;
     char *folder = data_dir_path(data_dir, DATA_DIR_SNAPSHOTS);
     DIR *dir = opendir(folder);
     free(folder);
-    for (struct dirent *entry; dir && (entry = readdir(dir));)
-        if (snapshot_name_parse(entry->d_name, &position) == 0 && position < below && position > newest)
-            newest = position;
-    if (dir)
-        closedir(dir);
-    return newest;
+    *position = 0;
+    if (!dir)
+        return errno == ENOENT ? 0 : errno;
+    while (errno = 0, (entry = readdir(dir)))
+        if (snapshot_name_parse(entry->d_name, &named) == 0 && named < below && named > *position)
+            *position = named;
+    int error = errno;
+    closedir(dir);
+    return error;
 }
 
 char *snapshot_path(const char *data_dir, uint64_t position)

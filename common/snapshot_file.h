@@ -17,8 +17,8 @@
 
 #include "common/progress.h"
 
-/* Position of the newest snapshot before position `below` by its name; 0 when there is none. */
-uint64_t snapshot_newest_below(const char *data_dir, uint64_t below);
+/* Position of the newest snapshot before position `below` by its name; 0 when there is none. 0 or errno. */
+int snapshot_newest_below(const char *data_dir, uint64_t below, uint64_t *position) __attribute__((warn_unused_result));
 
 /* Its path, newly allocated. */
 char *snapshot_path(const char *data_dir, uint64_t position);

@@ -328,26 +328,37 @@ static int copy_snapshot(const struct backup *b, uint64_t position)
     return error;
 }
 
-static void drop_older(const struct backup *b, uint64_t position)
+static int drop_older(const struct backup *b, uint64_t position)
 {
-    while ((position = snapshot_newest_below(b->dir, position)) != 0) {
+    int error;
+    while ((error = snapshot_newest_below(b->dir, position, &position)) == 0 && position) {
         char *path = snapshot_path(b->dir, position);
         if (unlink(path) != 0)
             report(REPORT_WARNING, "cannot remove the older snapshot %s: %s", path, strerror(errno));
         free(path);
     }
+    return error;
+}
+
+static int bring_newer_than(const struct backup *b, uint64_t held)
+{
+    uint64_t position = b->tour.mark.position + 1; /* one that is ahead of the copied log would be none of it */
+    int error;
+    while ((error = snapshot_newest_below(b->ledger, position, &position)) == 0 && position > held)
+        if (copy_snapshot(b, position) == 0)
+            return drop_older(b, position);
+    return error;
 }
 
 /* The newest good one that the copied log reaches. A backup without any is whole too, and starts more slowly. */
 static void bring_snapshot(const struct backup *b)
 {
-    uint64_t position = b->tour.mark.position + 1;
-    uint64_t held = snapshot_newest_below(b->dir, position);
-    while ((position = snapshot_newest_below(b->ledger, position)) > held)
-        if (copy_snapshot(b, position) == 0) {
-            drop_older(b, position);
-            return;
-        }
+    uint64_t held;
+    int error = snapshot_newest_below(b->dir, UINT64_MAX, &held);
+    if (error == 0)
+        error = bring_newer_than(b, held);
+    if (error)
+        report(REPORT_WARNING, "cannot look for snapshots: %s: the backup is without a new one", strerror(error));
 }
 
 /* --- all of it --- */

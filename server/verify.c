@@ -273,9 +273,13 @@ static int check_witnesses(struct verify *v)
     char *path = data_dir_path(v->data_dir, DATA_DIR_INDEX);
     bool usable = index_state_usable(path, v->tour.mark.ledger, &sealed_at, &why);
     free(path);
+    uint64_t snapshot;
+    int unreadable = snapshot_newest_below(v->data_dir, UINT64_MAX, &snapshot);
+    if (unreadable)
+        return fault_set(&v->fault, "cannot read %s/" DATA_DIR_SNAPSHOTS ": %s", v->data_dir, strerror(unreadable));
     int error = usable ? 0 : check_witness(v, sealed_at, "clean stop"); /* one that is usable was asked itself */
     if (error == 0 && !v->served) /* one that was made meanwhile may be ahead */
-        error = check_witness(v, snapshot_newest_below(v->data_dir, UINT64_MAX), "newest snapshot");
+        error = check_witness(v, snapshot, "newest snapshot");
     if (error == 0 && v->keys)
         error = check_witness(v, v->keys_state.position, "idempotency index");
     return error;
