@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from harness import sale
+from harness import credit, debit, draft, sale
 
 STRACE = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "signal=none"]
 
@@ -66,3 +66,25 @@ def test_a_start_writes_and_syncs_the_last_batch_anew(make_ledger):
     ledger.stop()
     ledger.under = []
     ledger.start()
+
+
+@pytest.mark.skipif(not may_trace(), reason="strace may not trace here")
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+def test_an_index_that_cannot_grow_ends_the_arbiter_in_order(make_ledger, error):
+    """LMDB has no map at all when it could not make the greater one, so there is nothing to go on with."""
+    ledger = make_ledger(workers=1)
+    ledger.set_up("shop")
+    ledger.stop()
+    ledger.env["ASAN_OPTIONS"] = "detect_leaks=0"
+    # The first one makes the map of the start, the second one the greater map that the wide post needs.
+    ledger.under = STRACE + ["-e", "trace=ftruncate", "-e", f"inject=ftruncate:error={error}:when=2"]
+    ledger.start()
+    wide = draft("shop", "wide", *[debit("cash", 1)] * 400, *[credit("sales", 1)] * 400)
+    assert ledger.request("POST", "/v1/transactions", wide).status == 503
+    ledger.post(wide)
+    text = ledger.stderr_text()
+    assert "could not make a batch durable (status 5)" in text and "was killed by signal" not in text, text
+    ledger.stop()
+    ledger.under = []
+    ledger.start()
+    ledger.check_invariants(["shop"])
