@@ -3,8 +3,8 @@
 /*
  * Bit-sliced: a group holds the filters of up to 64 runs of one size as rows;
  * row n has bit n of each of them, one run a column. A digest's rows, and-ed,
- * leave the columns of the runs that may hold it: eight cache lines for 64
- * runs, whatever their number of keys.
+ * leave the columns of the runs that may hold it: a handful of cache lines for
+ * 64 runs, whatever their number of keys.
  */
 #include <assert.h>
 #include <stdatomic.h>

@@ -92,6 +92,7 @@ def cached_pages(path):
 
 
 def forget_cached(path):
+    """All but what somebody has mapped and looked at."""
     with open(path, "rb") as f:
         os.fsync(f.fileno())
         os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -110,9 +111,8 @@ def reads_of_keys(ledger):
     path = os.path.join(ledger.dir, "idempotency", "data.mdb")
     if not os.path.exists(path) or cached_pages(path) is None:
         return None, None
-    ledger.kill9()
+    start_again(ledger)
     forget_cached(path)
-    ledger.start()
     counts = [cached_pages(path)]
     for n in range(PROBES):
         assert not ledger.post(sale("b0", f"new-{n}"))["deduplicated"]
