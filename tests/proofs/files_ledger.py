@@ -16,6 +16,7 @@ PATHS = ["cash", "sales"]
 SMALL = dict(workers=1, log_segment_max=4096, log_snapshot_every=15, log_idem_hot_cap=12)
 WIDE = 1 << 20  # so that the last segment takes a batch of many sectors
 WITNESSES = ("index", "snapshots", "idempotency")
+LOG_AHEAD = 8192  # of the room written ahead in a segment so much is kept: it is read again and again
 MEMORY_BYTES_LEAST = 1 << 29
 
 
@@ -46,7 +47,9 @@ class Files:
                 path = os.path.join(at, name)
                 with open(path, "rb") as f:
                     data = f.read()
-                self.contents[os.path.relpath(path, folder)] = (data.rstrip(b"\0"), len(data))
+                told = data.rstrip(b"\0")
+                length = min(len(data), len(told) + LOG_AHEAD) if name.endswith(".log") else len(data)
+                self.contents[os.path.relpath(path, folder)] = (told, length)
 
     def lay(self, folder, only=("log", *WITNESSES)):
         for name in only:
