@@ -355,7 +355,7 @@ class Faults:
     # --- which ---
 
     def matrix(self):
-        """(mode, call, error, when); the short form draws one of each."""
+        """(mode, call, error, when); the short form draws one of each, and those that no batch can slip by."""
         if self.full:
             runs = [("serve", call, how, when) for call in CALLS for how in CALLS[call] for when in TIMES]
             runs += [(mode, call, how, str(self.rng.randrange(1, 8))) for mode in ("start", "create")
@@ -364,6 +364,7 @@ class Faults:
             return runs
         runs = [("serve", call, self.rng.choice(CALLS[call]), "1" if call in SELDOM else self.rng.choice(TIMES))
                 for call in CALLS]
+        runs += [("serve", call, self.rng.choice(CALLS[call]), TIMES[-1]) for call in ("pwritev", "fdatasync")]
         for mode in ("start", "start", "create"):
             call = self.rng.choice(list(CALLS))
             runs.append((mode, call, self.rng.choice(CALLS[call]), str(self.rng.randrange(1, 8))))
@@ -432,8 +433,8 @@ class Faults:
     # --- all of it ---
 
     def prove(self):
+        runs = self.matrix() + [self.random_run() for _ in range(self.rounds)]  # drawn by the seed alone
         self.order()
-        runs = self.matrix() + [self.random_run() for _ in range(self.rounds)]
         for n in runs:
             self.one(*n)
         self.end_ledger()
