@@ -1,4 +1,5 @@
 """A real talead in a directory of its own, and what tests ask of it."""
+import contextlib
 import http.client
 import json
 import os
@@ -426,6 +427,28 @@ class Ledger:
             if histories:
                 items = [(i["seq"], i["amount"]["minor"], i["direction"]) for i in self.history(book, path)]
                 assert items == account["items"], f"{book}:{path}: history differs from the events"
+
+
+@contextlib.contextmanager
+def posting_meanwhile(ledger, books, drafts):
+    """While the block runs, batches of so many drafts are posted to each book, one after another."""
+    stopping = threading.Event()
+
+    def post(book):
+        n = 0
+        while not stopping.is_set():
+            ledger.post_batch([sale(book, f"meanwhile-{n}-{i}") for i in range(drafts)])
+            n += 1
+
+    threads = [threading.Thread(target=post, args=(book,)) for book in books]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join(PATIENCE_S)
 
 
 class Stream:

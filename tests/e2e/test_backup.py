@@ -3,9 +3,8 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 
-from harness import PATIENCE_S, TALEAD, clean_environment, sale, wait_until
+from harness import PATIENCE_S, TALEAD, clean_environment, posting_meanwhile, sale, wait_until
 from log_forge import batches, flip
 
 RESULT = re.compile(r"backup: (\S+) holds (\S+): (\d+) new batches, (\d+) bytes, in \d+\.\d s; "
@@ -136,29 +135,14 @@ def test_incremental_ones_add_what_is_new_and_equal_a_full_one(make_ledger):
 
 def test_posts_go_on_and_what_was_acknowledged_before_it_began_is_in_it(make_ledger):
     ledger = filled(make_ledger)
-    stopping = threading.Event()
-
-    def post(worker):
-        n = 0
-        while not stopping.is_set():
-            ledger.post_batch([sale("ab"[worker], f"load-{worker}-{n}-{i}") for i in range(10)])
-            n += 1
-
-    threads = [threading.Thread(target=post, args=(n,)) for n in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        copies = []
+    copies = []
+    with posting_meanwhile(ledger, "ab", 10):
         for n in range(4):
             with ledger.lock:
                 acknowledged = dict(ledger.acknowledged)
             backed_up(ledger, f"{ledger.home}/copy{n}")
             copies.append((f"{ledger.home}/copy{n}", acknowledged))
             backed_up(ledger, f"{ledger.home}/copy0", "--incremental")
-    finally:
-        stopping.set()
-        for thread in threads:
-            thread.join(PATIENCE_S)
     for path, acknowledged in copies:
         serve_copy(make_ledger, path, acknowledged)
 

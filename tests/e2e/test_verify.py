@@ -2,11 +2,10 @@
 import os
 import re
 import subprocess
-import threading
 
 import pytest
 
-from harness import PATIENCE_S, TALEAD, clean_environment, credit, debit, draft, sale
+from harness import PATIENCE_S, TALEAD, clean_environment, credit, debit, draft, posting_meanwhile, sale
 from log_forge import batches, crc32c, flip, forge
 
 HEAD = re.compile(r"head ([0-9a-f]{64}) at position (\d+)")
@@ -71,24 +70,9 @@ def test_a_ledger_is_whole_served_stopped_and_killed(make_ledger):
 
 def test_it_follows_a_server_that_goes_on_posting(make_ledger):
     ledger = filled(make_ledger)
-    stopping = threading.Event()
-
-    def post(worker):
-        n = 0
-        while not stopping.is_set():
-            ledger.post_batch([sale("ab"[worker], f"load-{worker}-{n}-{i}") for i in range(20)])
-            n += 1
-
-    threads = [threading.Thread(target=post, args=(n,)) for n in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
+    with posting_meanwhile(ledger, "ab", 20):
         for _ in range(8):
             assert "the index agrees" in assert_whole(ledger.dir)
-    finally:
-        stopping.set()
-        for thread in threads:
-            thread.join(PATIENCE_S)
 
 
 def test_a_head_that_was_noted_is_found_again_or_missed(make_ledger):

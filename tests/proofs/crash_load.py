@@ -7,6 +7,7 @@ import argparse
 import os
 import random
 import re
+import signal
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 
-from harness import Ledger, SANITIZER, credit, debit, draft, is_running, quote, sale  # noqa: E402
+from harness import Ledger, SANITIZER, credit, debit, draft, is_running, quote, sale, wait_until  # noqa: E402
 
 BOOKS = ["a", "b", "c", "d"]
 # Every few dozen posts meet a new segment, a snapshot, a spill of keys and keys that are no longer in memory.
@@ -351,6 +352,18 @@ def all_pids(ledger):
         except OSError:
             continue
     return pids
+
+
+def kill_all(ledger, pids):
+    """SIGKILL for each in this order, and none is left: when that was."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    ledger.process.wait()
+    wait_until(lambda: not any(is_running(p) for p in pids), "all processes to be gone")
+    return time.monotonic()
 
 
 def process_state(pid):

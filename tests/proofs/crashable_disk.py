@@ -3,7 +3,6 @@
 The ioctl that shuts ext4 and xfs down drops the journal's memory, and what is dirty in the page cache never reaches the
 image any more. Unmounted and mounted again, the file system recovers as after a reset.
 """
-import ctypes
 import fcntl
 import os
 import shutil
@@ -12,13 +11,12 @@ import subprocess
 import tempfile
 
 from harness import wait_until
+from page_cache import page_counts
 
 GOINGDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN, XFS_IOC_GOINGDOWN
 NO_LOG_FLUSH = struct.pack("I", 2)
 SIZES = {"ext4": 256 << 20, "xfs": 512 << 20}  # sparse; xfs wants 300 MB at least
 PAGE = 4096
-CACHESTAT = 451  # cachestat(2), Linux 6.5; the C library has no name for it yet
-LIBC = ctypes.CDLL(None, use_errno=True)
 MKFS = {"ext4": ["mkfs.ext4", "-q", "-F"], "xfs": ["mkfs.xfs", "-q", "-f"]}
 
 
@@ -106,12 +104,12 @@ def open_newest(folder):
 
 def has_dirty_pages(folder):
     """Is anything written there and not synced? None when this kernel does not tell, or the files change just now."""
-    whole, counts = (ctypes.c_uint64 * 2)(0, 0), (ctypes.c_uint64 * 5)()
     try:
         for file in open_newest(folder):
-            if LIBC.syscall(CACHESTAT, file, whole, counts, 0) != 0:
+            counts = page_counts(file)
+            if counts is None:
                 return None
-            if counts[1]:  # dirty
+            if counts[1]:
                 return True
     except OSError:
         return None

@@ -5,7 +5,6 @@ Fills a ledger with that many transactions and prints figures; it fails only whe
 slow. Default settings but for the queue, so that the filling is quick. Wants about 1 KB of disk for a transaction.
 """
 import argparse
-import ctypes
 import os
 import re
 import shutil
@@ -19,14 +18,13 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 
 from harness import TALEAD, Ledger, clean_environment, sale  # noqa: E402
+from page_cache import forget, page_counts  # noqa: E402
 
 BOOKS = 64
 CONNECTIONS = 8
 BATCH = 200
 PROBES = 2000
 PAUSE_PROBE_S = 3
-CACHESTAT = 451  # cachestat(2), Linux 6.5; the C library has no name for it yet
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 # --- filling ---
@@ -86,16 +84,9 @@ def anonymous_mb(pid):
 
 def cached_pages(path):
     """Pages of a file that are in memory; None when this kernel does not tell."""
-    whole, counts = (ctypes.c_uint64 * 2)(0, 0), (ctypes.c_uint64 * 5)()
     with open(path, "rb") as f:
-        return counts[0] if LIBC.syscall(CACHESTAT, f.fileno(), whole, counts, 0) == 0 else None
-
-
-def forget_cached(path):
-    """All but what somebody has mapped and looked at."""
-    with open(path, "rb") as f:
-        os.fsync(f.fileno())
-        os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        counts = page_counts(f.fileno())
+    return counts and counts[0]
 
 
 def start_again(ledger):
@@ -112,7 +103,7 @@ def reads_of_keys(ledger):
     if not os.path.exists(path) or cached_pages(path) is None:
         return None, None
     start_again(ledger)
-    forget_cached(path)
+    forget(path)
     counts = [cached_pages(path)]
     for n in range(PROBES):
         assert not ledger.post(sale("b0", f"new-{n}"))["deduplicated"]

@@ -14,7 +14,7 @@ import sys
 import time
 
 import full_disk
-from crash_load import (BOOKS, FREQUENT, Ledger, Load, Record, all_pids, arguments, check, is_running, run,
+from crash_load import (BOOKS, FREQUENT, Ledger, Load, Record, all_pids, arguments, check, is_running, kill_all, run,
                         start_measured)
 from harness import PATIENCE_S, credit, debit, draft, sale, wait_until
 from step_order import Steps, answered_too_early, final_failures, inside, log_file, went_on
@@ -124,14 +124,7 @@ class Faults:
 
     def kill_everything(self):
         self.killed_at = time.time()
-        pids = all_pids(self.ledger)
-        for pid in pids:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        self.ledger.process.wait()
-        wait_until(lambda: not any(is_running(p) for p in pids), "all processes to be gone")
+        kill_all(self.ledger, all_pids(self.ledger))
 
     # --- what was seen ---
 

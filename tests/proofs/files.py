@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from crash_load import check_deaths, read_events, run
 from files_ledger import (BOOKS, SEGMENT_HEADER, SMALL, WITNESSES, Original, log_bytes, picture, talead, use_memory)
-from harness import Ledger, SANITIZER, quote, sale
+from harness import Ledger, quote, sale
 from log_forge import flip
 
 TORN_ROOM = 5000  # bytes that were written ahead of the torn batch, in the copies

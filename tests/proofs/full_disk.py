@@ -1,6 +1,5 @@
 """A small file system that is filled and freed under load: posts wait for space, and nothing else does."""
 import os
-import tempfile
 import time
 
 from crash_load import BOOKS, FREQUENT, Ledger, Load, Record, check

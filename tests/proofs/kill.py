@@ -10,8 +10,8 @@ import signal
 import sys
 import time
 
-from crash_load import (BOOKS, FREQUENT, Ledger, Load, Record, all_pids, arguments, check, check_deaths, is_running, run,
-                        start_measured)
+from crash_load import (BOOKS, FREQUENT, Ledger, Load, Record, all_pids, arguments, check, check_deaths, is_running,
+                        kill_all, run, start_measured)
 from harness import wait_until
 
 ROUNDS_OF_A_LEDGER = 25
@@ -57,14 +57,7 @@ class Kill:
         """One after another, in any order, as fast as it goes."""
         pids = all_pids(self.ledger)
         self.rng.shuffle(pids)
-        for pid in pids:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        self.ledger.process.wait()
-        wait_until(lambda: not any(is_running(p) for p in pids), "all processes to be gone")
-        return time.monotonic()
+        return kill_all(self.ledger, pids)
 
     def kill_master(self):
         pids = all_pids(self.ledger)

@@ -6,15 +6,13 @@ must find something: an index that is trusted after a crash.
 """
 import os
 import random
-import re
-import shutil
 import signal
 import sys
 import threading
 import time
 import uuid
 
-from crash_load import (BOOKS, FREQUENT, Ledger, Load, Record, all_pids, arguments, check, check_deaths, is_running,
+from crash_load import (BOOKS, FREQUENT, Ledger, Load, Record, all_pids, arguments, check, check_deaths, kill_all,
                         process_state, run, start_measured)
 from crashable_disk import Disk, has_dirty_pages, why_not, write_back_some
 from harness import wait_until
@@ -79,10 +77,7 @@ class Power:
     def kill(self):
         if not self.ledger.is_up():
             return
-        pids = all_pids(self.ledger)
-        self.signal(pids, signal.SIGKILL)
-        self.ledger.process.wait()
-        wait_until(lambda: not any(is_running(p) for p in pids), "all processes to be gone")
+        kill_all(self.ledger, all_pids(self.ledger))
 
     def signal(self, pids, number):
         for pid in pids:
