@@ -53,12 +53,25 @@ static void tell_replay(void *border, unsigned percent, uint64_t seconds_left)
 }
 
 /* A folder that cannot be read is not an empty one: its newest snapshot is a witness. */
-static int newest_snapshot(const struct recovering *r, uint64_t *position)
+static int snapshots_unreadable(const struct recovering *r, int error)
 {
-    int error = snapshot_newest_below(r->settings->data_dir, UINT64_MAX, position);
-    if (error)
-        report(REPORT_ERROR, "cannot read %s/" DATA_DIR_SNAPSHOTS ": %s", r->settings->data_dir, strerror(error));
+    report(REPORT_ERROR, "cannot read %s/" DATA_DIR_SNAPSHOTS ": %s", r->settings->data_dir, strerror(error));
     return error;
+}
+
+static int see_snapshot(struct recovering *r)
+{
+    uint64_t position, foreign;
+    int error = snapshot_newest_of(r->settings->data_dir, r->ledger, &position, &foreign);
+    if (error)
+        return snapshots_unreadable(r, error);
+    if (foreign) {
+        char *path = snapshot_path(r->settings->data_dir, foreign);
+        report(REPORT_WARNING, "%s is another ledger's snapshot: it is not believed; remove it", path);
+        free(path);
+    }
+    see_witness(r, position, "newest snapshot");
+    return 0;
 }
 
 /* A new ledger, unless something says that there was one. */
@@ -66,9 +79,9 @@ static int create_ledger(struct recovering *r)
 {
     struct log_head head;
     uint64_t snapshot;
-    int error = newest_snapshot(r, &snapshot);
+    int error = snapshot_newest_below(r->settings->data_dir, UINT64_MAX, &snapshot);
     if (error)
-        return error;
+        return snapshots_unreadable(r, error);
     char *keys = data_dir_path(r->settings->data_dir, DATA_DIR_IDEMPOTENCY);
     bool remains = access(r->index_path, F_OK) == 0 || access(keys, F_OK) == 0 || snapshot != 0;
     free(keys);
@@ -160,11 +173,9 @@ static int replay_batch(void *store, const struct batch_header *header, struct b
 
 static int replay(struct recovering *r, struct store *store, const struct log_mark *mark, struct recovered_log *log)
 {
-    uint64_t snapshot;
-    int error = newest_snapshot(r, &snapshot);
+    int error = see_snapshot(r);
     if (error)
         return error;
-    see_witness(r, snapshot, "newest snapshot");
     see_witness(r, store_index_position(store), "index");
     see_witness(r, store_keys_position(store), "idempotency index");
     struct log_recovery_plan plan = {

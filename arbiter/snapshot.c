@@ -123,7 +123,7 @@ static int write_snapshot(const char *index_path, const char *temporary, struct 
     if (error == 0)
         error = read_meta(temporary, meta);
     if (error == 0)
-        error = snapshot_seal(fd, meta->position);
+        error = snapshot_seal(fd, meta->position, meta->ledger);
     if (error == 0 && fsync(fd) != 0)
         error = errno;
     close(fd);

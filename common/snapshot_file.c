@@ -19,7 +19,8 @@
 
 #define NAME_FORMAT "snapshot-%020" PRIu64 ".mdb"
 #define NAME_ROOM 48
-#define TRAILER_BYTES 32
+#define TRAILER_BYTES 48
+#define TRAILER_CRC_AT 44
 
 static const char magic[8] = {'T', 'A', 'L', 'E', 'A', 'S', 'N', 'P'};
 
@@ -66,17 +67,18 @@ int snapshot_write_trailer(int fd, const struct snapshot_trailer *t)
     memcpy(trailer, magic, sizeof magic);
     put_u64(trailer + 8, t->length);
     put_u64(trailer + 16, t->position);
-    put_u32(trailer + 24, t->crc);
-    put_u32(trailer + 28, crc32c(0, trailer, 28));
+    memcpy(trailer + 24, t->ledger.octets, sizeof t->ledger.octets);
+    put_u32(trailer + 40, t->crc);
+    put_u32(trailer + TRAILER_CRC_AT, crc32c(0, trailer, TRAILER_CRC_AT));
     return write_fully(fd, trailer, sizeof trailer, (off_t)t->length);
 }
 
-int snapshot_seal(int fd, uint64_t position)
+int snapshot_seal(int fd, uint64_t position, struct uuid ledger)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
         return errno;
-    struct snapshot_trailer trailer = {.length = (uint64_t)st.st_size, .position = position};
+    struct snapshot_trailer trailer = {.length = (uint64_t)st.st_size, .position = position, .ledger = ledger};
     int error = crc32c_of_file(fd, trailer.length, &trailer.crc);
     return error ? error : snapshot_write_trailer(fd, &trailer);
 }
@@ -92,11 +94,39 @@ int snapshot_read_trailer(int fd, struct snapshot_trailer *out)
     ssize_t n = pread(fd, trailer, sizeof trailer, st.st_size - TRAILER_BYTES);
     if (n < 0)
         return errno;
-    *out = (struct snapshot_trailer){get_u64(trailer + 8), get_u64(trailer + 16), get_u32(trailer + 24)};
+    *out = (struct snapshot_trailer){
+        .length = get_u64(trailer + 8), .position = get_u64(trailer + 16), .crc = get_u32(trailer + 40)};
+    memcpy(out->ledger.octets, trailer + 24, sizeof out->ledger.octets);
     bool good = n == TRAILER_BYTES && memcmp(trailer, magic, sizeof magic) == 0 &&
-                get_u32(trailer + 28) == crc32c(0, trailer, 28) &&
+                get_u32(trailer + TRAILER_CRC_AT) == crc32c(0, trailer, TRAILER_CRC_AT) &&
                 out->length == (uint64_t)st.st_size - TRAILER_BYTES;
     return good ? 0 : EBADMSG;
+}
+
+static bool is_foreign(const char *data_dir, uint64_t position, struct uuid ledger)
+{
+    struct snapshot_trailer trailer;
+    char *path = snapshot_path(data_dir, position);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    free(path);
+    if (fd < 0)
+        return false;
+    bool foreign = snapshot_read_trailer(fd, &trailer) == 0 &&
+                   memcmp(&trailer.ledger, &ledger, sizeof ledger) != 0;
+    close(fd);
+    return foreign;
+}
+
+int snapshot_newest_of(const char *data_dir, struct uuid ledger, uint64_t *position, uint64_t *foreign)
+{
+    int error;
+    *foreign = 0;
+    *position = UINT64_MAX;
+    while ((error = snapshot_newest_below(data_dir, *position, position)) == 0 && *position &&
+           is_foreign(data_dir, *position, ledger))
+        if (*foreign == 0)
+            *foreign = *position;
+    return error;
 }
 
 int snapshot_check(const char *path, struct snapshot_trailer *out)

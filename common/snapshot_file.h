@@ -3,19 +3,21 @@
 /*
  * Snapshots on disk: <dir>/snapshots/snapshot-<position, 20 digits>.mdb, a
  * compacted copy of the index's data.mdb as of that log position, and behind
- * it a trailer of 32 bytes:
+ * it a trailer of 48 bytes:
  *
  *    0  8  magic "TALEASNP"
  *    8  8  length of the copy, which is what is before the trailer
  *   16  8  position
- *   24  4  CRC-32C of the copy
- *   28  4  CRC-32C of bytes 0..27
+ *   24 16  uuid of the ledger
+ *   40  4  CRC-32C of the copy
+ *   44  4  CRC-32C of bytes 0..43
  *
  * Integers are little-endian.
  */
 #include <stdint.h>
 
 #include "common/progress.h"
+#include "common/uuid7.h"
 
 /* Position of the newest snapshot before position `below` by its name; 0 when there is none. 0 or errno. */
 int snapshot_newest_below(const char *data_dir, uint64_t below, uint64_t *position) __attribute__((warn_unused_result));
@@ -26,14 +28,27 @@ char *snapshot_path(const char *data_dir, uint64_t position);
 /* 0 with the position that a file's name (no path) says, or EINVAL for a name that is none. */
 int snapshot_name_parse(const char *name, uint64_t *position) __attribute__((warn_unused_result));
 
-/* Puts the trailer behind a copy that was written to `fd` (open for reading and writing). Syncs nothing. 0 or errno. */
-int snapshot_seal(int fd, uint64_t position) __attribute__((warn_unused_result));
+/*
+ * The newest one that may be this ledger's: all but those whose good trailer
+ * names another (so one with a bad trailer still counts by its name: it may
+ * witness how far the log must reach). *foreign is the newest that was passed
+ * over, 0 when there is none. 0 or errno.
+ */
+int snapshot_newest_of(const char *data_dir, struct uuid ledger, uint64_t *position, uint64_t *foreign)
+    __attribute__((warn_unused_result));
 
 struct snapshot_trailer {
     uint64_t length;
     uint64_t position;
+    struct uuid ledger;
     uint32_t crc;
 };
+
+/*
+ * Puts the trailer behind a copy that was written to `fd` (open for reading and
+ * writing). Syncs nothing. 0 or errno.
+ */
+int snapshot_seal(int fd, uint64_t position, struct uuid ledger) __attribute__((warn_unused_result));
 
 /* The same with what is known already. */
 int snapshot_write_trailer(int fd, const struct snapshot_trailer *trailer) __attribute__((warn_unused_result));

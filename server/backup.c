@@ -286,7 +286,7 @@ static int copy_log(struct backup *b, uint64_t end)
 
 /* --- the snapshot --- */
 
-static int copy_snapshot_to(const char *from, const char *to)
+static int copy_snapshot_to(const char *from, const char *to, struct uuid ledger)
 {
     struct snapshot_trailer trailer;
     struct progress progress;
@@ -296,6 +296,8 @@ static int copy_snapshot_to(const char *from, const char *to)
     progress_begin(&progress, "copying the snapshot", NULL, NULL);
     if (error == 0)
         error = snapshot_copy(in, out, &trailer, &progress);
+    if (error == 0 && memcmp(&trailer.ledger, &ledger, sizeof ledger) != 0)
+        error = EXDEV;
     if (error == 0)
         error = snapshot_write_trailer(out, &trailer);
     if (error == 0 && fsync(out) != 0)
@@ -314,14 +316,14 @@ static int copy_snapshot(const struct backup *b, uint64_t position)
     char *temporary;
     if (asprintf(&temporary, "%s.new", to) < 0)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
-    int error = copy_snapshot_to(from, temporary);
+    int error = copy_snapshot_to(from, temporary, b->tour.mark.ledger);
     if (error == 0)
         error = durable_rename(temporary, to);
     if (error)
         unlink(temporary);
     if (error && error != ENOENT)
         report(REPORT_WARNING, "snapshot %s cannot be copied (%s): the backup is without it", from,
-               error == EBADMSG ? "it is damaged" : strerror(error));
+               error == EBADMSG ? "it is damaged" : error == EXDEV ? "it is another ledger's" : strerror(error));
     free(temporary);
     free(from);
     free(to);

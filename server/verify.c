@@ -40,6 +40,7 @@ struct verify {
     uint64_t index_position;  /* rows of batches before it are in the index */
     bool holding;             /* a read transaction is open over several batches */
     char note[256];           /* why the index was not looked at */
+    uint64_t foreign_snapshot; /* position of one that is another ledger's; 0: none */
     struct key_reader *keys;
     struct key_reader_state keys_state;
     struct log_tour tour;
@@ -274,7 +275,7 @@ static int check_witnesses(struct verify *v)
     bool usable = index_state_usable(path, v->tour.mark.ledger, &sealed_at, &why);
     free(path);
     uint64_t snapshot;
-    int unreadable = snapshot_newest_below(v->data_dir, UINT64_MAX, &snapshot);
+    int unreadable = snapshot_newest_of(v->data_dir, v->tour.mark.ledger, &snapshot, &v->foreign_snapshot);
     if (unreadable)
         return fault_set(&v->fault, "cannot read %s/" DATA_DIR_SNAPSHOTS ": %s", v->data_dir, strerror(unreadable));
     int error = usable ? 0 : check_witness(v, sealed_at, "clean stop"); /* one that is usable was asked itself */
@@ -373,6 +374,8 @@ static void print_verdict(const struct verify *v)
         printf("; %" PRIu64 " spilled keys agree", v->keys_state.key_count);
     if (v->tour.torn_bytes)
         printf("; torn tail of %" PRIu64 " bytes, never acknowledged, which the next start cuts", v->tour.torn_bytes);
+    if (v->foreign_snapshot)
+        printf("; the snapshot of position %" PRIu64 " is another ledger's: remove it", v->foreign_snapshot);
     putchar('\n');
 }
 

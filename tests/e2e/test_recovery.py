@@ -2,6 +2,7 @@
 import os
 import random
 import re
+import shutil
 
 import pytest
 
@@ -381,3 +382,21 @@ def test_a_lost_row_or_table_of_the_spilled_keys_is_seen_at_the_start(make_ledge
     assert "is damaged or another ledger's: thrown away" in ledger.stderr_text()
     for n in range(60):
         assert ledger.post(sale("shop", f"k{n}"))["deduplicated"]
+
+
+def test_another_ledgers_snapshot_is_named_and_is_no_witness(make_ledger):
+    """Even when its position is beyond the end of the log."""
+    ledger, other = (make_ledger(log_snapshot_every=10) for _ in range(2))
+    for one, posts in ((ledger, 15), (other, 60)):
+        one.set_up("shop")
+        for n in range(posts):
+            one.post(sale("shop", f"k{n}"))
+        one.stop()
+    newest = sorted(os.listdir(os.path.join(other.dir, "snapshots")))[-1]
+    foreign = os.path.join(ledger.dir, "snapshots", newest)
+    shutil.copy(os.path.join(other.dir, "snapshots", newest), foreign)
+    assert "is another ledger's: remove it" in ledger.verify()
+    ledger.start()
+    assert f"{foreign} is another ledger's snapshot: it is not believed; remove it" in ledger.stderr_text()
+    ledger.stop()
+    os.unlink(foreign)
