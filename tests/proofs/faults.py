@@ -22,6 +22,7 @@ from system_calls import Attached, Injection, Trace, has_fired, under, why_not
 
 SKIPPED = 77
 RUNS_OF_A_LEDGER = 12
+FULL_ROUNDS_OF_A_DISK = 3
 ANSWER_S = 20  # no request waits longer
 GOES_ON_S = 20  # a fault that is over is over for the posts after this
 STARTS_S = 1.5  # a start that met a fault has come up or given up by then, or tries again and again
@@ -408,6 +409,14 @@ class Faults:
 
     # --- full disks ---
 
+    def full_disk(self, kind, n):
+        """A new one every few rounds: the ledger's own files grow, and must not be what fills it."""
+        self.disk = full_disk.FullDisk(kind, self.rng, f"d{kind}{n}")
+        self.acknowledged += self.disk.run(FULL_ROUNDS_OF_A_DISK)
+        self.disk.close()
+        self.disk = None
+        self.filled += FULL_ROUNDS_OF_A_DISK + 1
+
     def full_disks(self):
         kinds = ["tmpfs", "ext4", "xfs"] if self.full else ["tmpfs"]
         for kind in kinds:
@@ -416,12 +425,8 @@ class Faults:
                 print(f"faults: no full disk of {kind} here: {reason}")
                 continue
             self.doing = f"a full disk, {kind}"
-            rounds = 10 if self.full else 3
-            self.disk = full_disk.FullDisk(kind, self.rng, f"d{kind}")
-            self.acknowledged += self.disk.run(rounds)
-            self.disk.close()
-            self.disk = None
-            self.filled += rounds + 1
+            for n in range(3 if self.full else 1):
+                self.full_disk(kind, n)
 
     # --- all of it ---
 
