@@ -467,6 +467,13 @@ struct http_server *http_server_create(const struct http_config *config)
 
 void http_run(struct http_server *server, int32_t timeout_ms)
 {
+    /*
+     * What was sent since the last round, outside the loop, is finished first.
+     * The loop would else poll it for writing while its callback is due, not
+     * learn that the callback was called, and stop at an assertion when the
+     * socket of a slow reader becomes writable later.
+     */
+    h2o_timeout__do_post_callback(server->context.loop);
     /* -1 says that epoll_wait was interrupted: the next round looks again. */
     (void)h2o_evloop_run(server->context.loop, timeout_ms);
 }
