@@ -36,11 +36,13 @@ int segment_header_decode(const uint8_t in[static SEGMENT_HEADER_BYTES], struct 
     memset(out, 0, sizeof *out);
     if (memcmp(in, segment_magic, sizeof segment_magic) != 0)
         return EBADMSG;
+    /* Magic, version and CRC stand here in every version, so damage is not taken for a later one. */
+    if (get_u32(in + 124) != crc32c(0, in, 124))
+        return EBADMSG;
     out->version = get_u32(in + 8);
     if (out->version > LOG_FORMAT_VERSION)
         return ENOTSUP;
-    if (get_u32(in + 124) != crc32c(0, in, 124) || out->version != LOG_FORMAT_VERSION ||
-        get_u32(in + 12) != SEGMENT_HEADER_BYTES)
+    if (out->version != LOG_FORMAT_VERSION || get_u32(in + 12) != SEGMENT_HEADER_BYTES)
         return EBADMSG;
     memcpy(out->ledger.octets, in + 16, 16);
     out->position = get_u64(in + 32);

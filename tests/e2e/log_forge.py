@@ -54,6 +54,16 @@ def forge(path, edit):
         f.write(data)
 
 
+def set_version(path, version):
+    """Makes a segment one of another format version, its header's CRC right."""
+    with open(path, "r+b") as f:
+        header = bytearray(f.read(SEGMENT_HEADER))
+        struct.pack_into("<I", header, 8, version)
+        struct.pack_into("<I", header, 124, crc32c(header[:124]))
+        f.seek(0)
+        f.write(header)
+
+
 def flip(path, offset, mask=0x40):
     with open(path, "r+b") as f:
         f.seek(offset)

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from harness import PATIENCE_S, TALEAD, clean_environment, credit, debit, draft, posting_meanwhile, sale
-from log_forge import batches, crc32c, flip, forge
+from log_forge import batches, crc32c, flip, forge, set_version
 
 HEAD = re.compile(r"head ([0-9a-f]{64}) at position (\d+)")
 
@@ -161,8 +161,11 @@ def test_missing_swapped_and_foreign_segments_are_named(make_ledger):
     assert_damaged(ledger.dir, f"foreign: {last} is another ledger's")
     os.rename(aside, last)
     assert_whole(ledger.dir)
+    set_version(third, 2)
+    assert_damaged(ledger.dir, third, "has format version 2")
+    set_version(third, 1)
     flip(third, 8)
-    assert_damaged(ledger.dir, third, "has format version")
+    assert_damaged(ledger.dir, third, "its segment header is damaged")
     flip(third, 8)
 
 

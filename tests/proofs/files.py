@@ -278,9 +278,8 @@ class Files:
         return 0 if n is None else segment.batches[n][0]
 
     def refusal(self, words, segment, offset):
-        """What a message must say; of a flipped version number something else may be true."""
-        newer = f"{segment.name} has format version" if 8 <= offset < 12 else "^$"
-        return rf"{words}\S*{segment.name} at offset {self.place(segment, offset)}\b|{newer}"
+        """What a message must say."""
+        return rf"{words}\S*{segment.name} at offset {self.place(segment, offset)}\b"
 
     def check_verify(self, folder, segment, offset):
         done = talead("verify", folder)
