@@ -165,7 +165,7 @@ def test_open_streams_are_counted_and_released(make_ledger):
     streams = [ledger.stream("b") for _ in range(5)]
     from test_metrics import scrape, total
     assert total(scrape(ledger), "talea_event_streams") == 5
-    assert total(scrape(ledger), "talea_requests_in_flight") <= 1
+    wait_until(lambda: total(scrape(ledger), "talea_requests_in_flight") <= 1, "streams alone to be open")
     for stream in streams:
         stream.close()
     ledger.open("b", "cash")  # a write finds the closed peers
