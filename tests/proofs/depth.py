@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 
-from harness import TALEAD, Ledger, clean_environment, sale  # noqa: E402
+from harness import TALEAD, Ledger, clean_environment, sale, wait_until  # noqa: E402
 from page_cache import forget, page_counts  # noqa: E402
 
 BOOKS = 64
@@ -25,6 +25,7 @@ CONNECTIONS = 8
 BATCH = 200
 PROBES = 2000
 PAUSE_PROBE_S = 3
+START_S = 1800
 
 
 # --- filling ---
@@ -168,8 +169,10 @@ def starts(ledger):
 
 
 def start_again_after_kill(ledger):
+    """However long it takes: it is measured, not judged."""
     since = time.monotonic()
-    ledger.start()
+    ledger.spawn()
+    wait_until(ledger.answers, "the server to answer", START_S)
     return time.monotonic() - since
 
 
