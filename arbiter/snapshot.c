@@ -218,7 +218,7 @@ static int copy_proved(const char *from, const char *to, struct progress *progre
     struct snapshot_trailer trailer;
     int in = open(from, O_RDONLY | O_CLOEXEC);
     int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    int error = out < 0 ? errno : snapshot_copy(in, out, &trailer, progress);
+    int error = out < 0 ? errno : snapshot_copy(in, out, false, &trailer, progress);
     if (out >= 0)
         close(out);
     if (in >= 0)

@@ -16,6 +16,7 @@
 #include "common/digest.h"
 #include "common/durable_file.h"
 #include "common/little_endian.h"
+#include "common/rfc3339.h"
 
 #define NAME_FORMAT "snapshot-%020" PRIu64 ".mdb"
 #define NAME_ROOM 48
@@ -144,13 +145,14 @@ int snapshot_check(const char *path, struct snapshot_trailer *out)
     return error;
 }
 
-static int copy_bytes(int in, int out, uint64_t length, uint32_t *crc, struct progress *progress)
+static int copy_bytes(int in, int out, uint64_t length, bool paced, uint32_t *crc, struct progress *progress)
 {
-    size_t room = 1u << 20;
+    size_t room = 256u << 10;
     uint8_t *chunk = malloc(room);
     int error = chunk ? 0 : ENOMEM;
     *crc = 0;
     for (uint64_t done = 0; error == 0 && done < length;) {
+        uint64_t begin = clock_monotonic_ns();
         progress_step(progress, done, length);
         ssize_t n = pread(in, chunk, length - done < room ? (size_t)(length - done) : room, (off_t)done);
         if (n < 0 && errno == EINTR)
@@ -160,16 +162,18 @@ static int copy_bytes(int in, int out, uint64_t length, uint32_t *crc, struct pr
             *crc = crc32c(*crc, chunk, (size_t)n);
             done += (uint64_t)n;
         }
+        if (paced)
+            pace_after(begin);
     }
     free(chunk);
     return error;
 }
 
-int snapshot_copy(int in, int out, struct snapshot_trailer *trailer, struct progress *progress)
+int snapshot_copy(int in, int out, bool paced, struct snapshot_trailer *trailer, struct progress *progress)
 {
     uint32_t crc;
     int error = snapshot_read_trailer(in, trailer);
     if (error == 0)
-        error = copy_bytes(in, out, trailer->length, &crc, progress);
+        error = copy_bytes(in, out, trailer->length, paced, &crc, progress);
     return error == 0 && crc != trailer->crc ? EBADMSG : error;
 }

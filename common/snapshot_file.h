@@ -14,6 +14,7 @@
  *
  * Integers are little-endian.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/progress.h"
@@ -61,10 +62,10 @@ int snapshot_check(const char *path, struct snapshot_trailer *out) __attribute__
 
 /*
  * Copies what is before the trailer from `in` to the front of `out`, in chunks
- * of 1 MiB, and proves it on the way. 0 with *trailer; EBADMSG: it is damaged,
+ * of 256 KiB, with pauses when `paced`, and proves it on the way. 0 with *trailer; EBADMSG: it is damaged,
  * and what was copied is good for nothing; or errno.
  */
-int snapshot_copy(int in, int out, struct snapshot_trailer *trailer, struct progress *progress)
+int snapshot_copy(int in, int out, bool paced, struct snapshot_trailer *trailer, struct progress *progress)
     __attribute__((warn_unused_result));
 
 #endif

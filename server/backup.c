@@ -295,7 +295,7 @@ static int copy_snapshot_to(const char *from, const char *to, struct uuid ledger
     int error = out < 0 ? errno : 0;
     progress_begin(&progress, "copying the snapshot", NULL, NULL);
     if (error == 0)
-        error = snapshot_copy(in, out, &trailer, &progress);
+        error = snapshot_copy(in, out, true, &trailer, &progress);
     if (error == 0 && memcmp(&trailer.ledger, &ledger, sizeof ledger) != 0)
         error = EXDEV;
     if (error == 0)

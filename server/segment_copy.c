@@ -11,8 +11,9 @@
 #include "common/durable_file.h"
 #include "common/exit_status.h"
 #include "common/report.h"
+#include "common/rfc3339.h"
 
-#define CHUNK_BYTES (1u << 20)
+#define CHUNK_BYTES (256u << 10)
 
 struct segment_copy {
     char *temporary, *final;
@@ -23,7 +24,9 @@ struct segment_copy {
 
 static int flush(struct segment_copy *c)
 {
+    uint64_t begin = clock_monotonic_ns();
     int error = write_fully(c->fd, c->chunk.base, c->chunk.len, (off_t)c->written);
+    pace_after(begin);
     c->written += c->chunk.len;
     buffer_clear(&c->chunk);
     return error;
