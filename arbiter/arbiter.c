@@ -124,7 +124,7 @@ static void begin(struct arbiter *a)
     a->snapshots = snapshots_create(a->settings->data_dir, a->settings->log_snapshot_every);
     worker_links_follow_generations(a->commit.links);
     store_read_figures(a->commit.store, &figures);
-    snapshots_follow(a->snapshots, figures.events);
+    snapshots_follow(a->snapshots, figures.events, store_spills(a->commit.store));
     atomic_fetch_add(&border->index_generation, 1);
     atomic_store(&border->durable_position, log_writer_head(a->commit.log)->position);
     publish_figures(a);
@@ -140,7 +140,7 @@ static void keep_house(struct arbiter *a)
                strerror(error));
     a->spill_failed = error != 0;
     store_read_figures(a->commit.store, &figures);
-    if (snapshots_follow(a->snapshots, figures.events))
+    if (snapshots_follow(a->snapshots, figures.events, store_spills(a->commit.store)))
         counter_add(&a->border->arbiter.snapshots, 1);
     publish_figures(a);
 }
@@ -161,7 +161,7 @@ static void rest(struct arbiter *a)
     }
     bell_prepare_sleep(bell);
     if (worker_links_idle(a->commit.links) && !draining(a))
-        bell_wait(bell, a->snapshots && snapshots_busy(a->snapshots) ? HOUSEKEEPING_MS : -1);
+        bell_wait(bell, snapshots_busy(a->snapshots) || store_spills(a->commit.store) ? HOUSEKEEPING_MS : -1);
     bell_wake_up(bell);
 }
 
@@ -189,7 +189,7 @@ static void run(struct arbiter *a)
 static void stop(struct arbiter *a)
 {
     set_state(a->border, ARBITER_STOPPING);
-    snapshots_wait(a->snapshots);
+    snapshots_abandon(a->snapshots);
     int error = log_writer_seal(a->commit.log, clock_now_us());
     if (error)
         report_fatal(EXIT_STATUS_COMMIT_FAILED, "sealing the log failed: %s", strerror(error));

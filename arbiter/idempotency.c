@@ -279,6 +279,11 @@ int idempotency_settle(struct idempotency *i, const struct log_mark *mark)
     return error;
 }
 
+bool idempotency_spills(const struct idempotency *i)
+{
+    return i->spill.running;
+}
+
 uint64_t idempotency_hot_count(const struct idempotency *i)
 {
     return hot_keys_end(i->hot) - hot_keys_first(i->hot);

@@ -45,6 +45,9 @@ void idempotency_add(struct idempotency *idempotency, const struct sha256 *diges
 int idempotency_settle(struct idempotency *idempotency, const struct log_mark *mark)
     __attribute__((warn_unused_result));
 
+/* Is a spill under way, or its end not yet taken over by idempotency_settle? */
+bool idempotency_spills(const struct idempotency *idempotency);
+
 uint64_t idempotency_hot_count(const struct idempotency *idempotency);
 uint64_t idempotency_spilled_count(const struct idempotency *idempotency);
 

@@ -185,7 +185,7 @@ static bool collect(struct snapshots *s, int wait_flags)
     return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STATUS_OK;
 }
 
-bool snapshots_follow(struct snapshots *s, uint64_t events)
+bool snapshots_follow(struct snapshots *s, uint64_t events, bool thread_runs)
 {
     bool succeeded = collect(s, WNOHANG);
     if (!s->counted) {
@@ -193,7 +193,7 @@ bool snapshots_follow(struct snapshots *s, uint64_t events)
         s->events_then = events;
     }
     uint64_t since = events - s->events_then;
-    if (s->every == 0 || s->child != 0 || since < s->every || since < events / 10)
+    if (thread_runs || s->every == 0 || s->child != 0 || since < s->every || since < events / 10)
         return succeeded;
     s->events_then = events;
     s->child = start_copy(s->data_dir);
@@ -205,9 +205,17 @@ bool snapshots_busy(const struct snapshots *s)
     return s->child != 0;
 }
 
-void snapshots_wait(struct snapshots *s)
+void snapshots_abandon(struct snapshots *s)
 {
+    if (s->child == 0)
+        return;
+    kill(s->child, SIGKILL);
     (void)collect(s, 0);
+    char *folder = data_dir_path(s->data_dir, DATA_DIR_SNAPSHOTS);
+    char *temporary = data_dir_path(folder, TEMPORARY_NAME);
+    unlink(temporary);
+    free(temporary);
+    free(folder);
 }
 
 /* --- restoring --- */

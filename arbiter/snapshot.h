@@ -4,7 +4,8 @@
  * Snapshots: compacted copies of the index (snapshot_file.h),
  * so that an index that was lost is rebuilt from the newest and the log behind
  * it. A copy is made by a child process beside the commit path (the map of the
- * arbiter's own environment may grow meanwhile, which threads could not bear):
+ * arbiter's own environment may grow meanwhile, which threads could not bear;
+ * no thread runs while it is forked, for the child would inherit its locks):
  * temporary name, fsync, rename, fsync of the folder; the two newest are kept.
  */
 #include <stdbool.h>
@@ -22,16 +23,17 @@ void snapshots_destroy(struct snapshots **snapshots);
 /*
  * After a commit: starts a copy when `events` have grown by the setting since
  * the last one, and by a tenth of the ledger (replaying a tenth is cheaper
- * than copying all of it). Also collects a copy that has ended. True when one
- * has succeeded since the last call.
+ * than copying all of it), unless a thread of the process runs: then a later
+ * call starts it. Also collects a copy that has ended. True when one has
+ * succeeded since the last call.
  */
-bool snapshots_follow(struct snapshots *snapshots, uint64_t events);
+bool snapshots_follow(struct snapshots *snapshots, uint64_t events, bool thread_runs);
 
 /* Is a copy under way? Then snapshots_follow wants to be called now and then. */
 bool snapshots_busy(const struct snapshots *snapshots);
 
-/* Waits for a copy that is under way. At a clean stop. */
-void snapshots_wait(struct snapshots *snapshots);
+/* Gives up a copy that is under way: a stop does not wait for one of a large ledger. */
+void snapshots_abandon(struct snapshots *snapshots);
 
 /*
  * Puts a copy of the newest snapshot that belongs to `ledger` into an empty

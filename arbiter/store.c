@@ -396,6 +396,11 @@ int store_seal(struct store *s)
                                                     index_writer_used_bytes(s->index));
 }
 
+bool store_spills(const struct store *s)
+{
+    return idempotency_spills(s->idempotency);
+}
+
 void store_clear_dead_readers(struct store *s)
 {
     index_writer_clear_dead_readers(s->index);

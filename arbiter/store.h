@@ -74,6 +74,8 @@ int store_replay_end(struct store *store) __attribute__((warn_unused_result));
 
 /* Spills idempotency keys when it is time. ENOSPC is no harm, anything else is the caller's to judge. */
 int store_maintain(struct store *store) __attribute__((warn_unused_result));
+/* Does a thread spill keys now? Then store_maintain wants to be called now and then, and nothing may be forked. */
+bool store_spills(const struct store *store);
 /* Brings the index to stable storage and marks it clean: at a clean stop. */
 int store_seal(struct store *store) __attribute__((warn_unused_result));
 void store_clear_dead_readers(struct store *store);

@@ -400,3 +400,12 @@ def test_another_ledgers_snapshot_is_named_and_is_no_witness(make_ledger):
     assert f"{foreign} is another ledger's snapshot: it is not believed; remove it" in ledger.stderr_text()
     ledger.stop()
     os.unlink(foreign)
+
+
+def test_a_stop_comes_to_its_end_beside_snapshots_and_spills(make_ledger):
+    """A copy is made by a forked process, which must not inherit what a spilling thread holds."""
+    ledger = make_ledger(log_snapshot_every=500, log_idem_hot_cap=300)
+    for n in range(12):
+        fill(ledger, n, 1500)
+        ledger.restart()
+    assert "is killed" not in ledger.stderr_text()
