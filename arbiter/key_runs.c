@@ -12,6 +12,7 @@
 #include "common/durable_file.h"
 #include "common/exit_status.h"
 #include "common/index_schema.h"
+#include "common/key_mark.h"
 #include "common/report.h"
 
 #define MAP_BYTES (1ull << 40)
@@ -20,6 +21,8 @@ struct key_runs {
     MDB_env *env;
     MDB_dbi keys, runs, state_table;
     MDB_txn *reading; /* reset between looks */
+    char *path;
+    bool marked; /* the mark is of the newest commit; of key_runs_open, then of key_runs_write alone */
     struct key_state state;
     bool *proved; /* by run */
     size_t proved_room;
@@ -105,6 +108,14 @@ static int read_state(struct key_runs *r, struct uuid ledger)
     return check_counts(r);
 }
 
+/* No commit is made on one that is not marked: the mark is never behind by more than one. */
+static int keep_marked(struct key_runs *r)
+{
+    int error = r->marked ? 0 : key_mark_write(r->path);
+    r->marked = error == 0;
+    return error;
+}
+
 static void make_room_for_proofs(struct key_runs *r, uint32_t runs)
 {
     if (runs <= r->proved_room)
@@ -122,13 +133,18 @@ int key_runs_open(const char *data_dir, struct uuid ledger, struct key_runs **ou
     struct key_runs *r = calloc(1, sizeof *r);
     if (!r)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
-    char *path = data_dir_path(data_dir, DATA_DIR_IDEMPOTENCY);
-    int error = open_environment(r, path);
-    free(path);
+    r->path = data_dir_path(data_dir, DATA_DIR_IDEMPOTENCY);
+    int mark = key_mark_check(r->path);
+    int error = mark == ESTALE || mark == ENOENT ? 0 : mark;
+    if (error == 0)
+        error = open_environment(r, r->path);
     if (error == 0) {
         error = read_state(r, ledger);
         mdb_txn_reset(r->reading);
     }
+    if (error == 0 && mark == ENOENT && r->state.run_count) /* a new one has none before its first run */
+        error = EBADMSG;
+    r->marked = mark == 0;
     if (error)
         key_runs_close(&r);
     else
@@ -147,6 +163,7 @@ void key_runs_close(struct key_runs **runs)
     if (r->env)
         mdb_env_close(r->env);
     free(r->proved);
+    free(r->path);
     free(r);
     *runs = NULL;
 }
@@ -341,7 +358,10 @@ int key_runs_write(struct key_runs *r, struct new_run *run)
     run->state.run_count = r->state.run_count + 1;
     run->state.key_count = r->state.key_count + run->count;
     run->state.crc = key_state_crc(&run->state);
-    int error = mdb_txn_begin(r->env, NULL, 0, &txn);
+    int error = keep_marked(r);
+    if (error)
+        return error;
+    error = mdb_txn_begin(r->env, NULL, 0, &txn);
     if (error == 0) {
         error = put_run(r, txn, run);
         if (error)
@@ -349,7 +369,12 @@ int key_runs_write(struct key_runs *r, struct new_run *run)
         else
             error = mdb_txn_commit(txn); /* synced */
     }
-    return errno_of(error);
+    if (error)
+        return errno_of(error);
+    r->marked = false;
+    if (keep_marked(r) != 0)
+        report(REPORT_DEBUG, "the spilled keys are not marked; the next spill marks them first");
+    return 0;
 }
 
 void key_runs_publish(struct key_runs *r, const struct new_run *run)

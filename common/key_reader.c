@@ -10,6 +10,7 @@
 #include "common/data_dir.h"
 #include "common/exit_status.h"
 #include "common/index_schema.h"
+#include "common/key_mark.h"
 #include "common/report.h"
 
 #define MAP_BYTES (1ull << 40)
@@ -39,13 +40,22 @@ static void end(struct key_reader *r)
     r->txn = NULL;
 }
 
+/* The arbiter may commit meanwhile, or be about to write its first. */
+static int check_mark(const char *path)
+{
+    int error = key_mark_check(path);
+    return error == ENOENT || error == ESTALE ? 0 : error;
+}
+
 int key_reader_open(const char *data_dir, struct key_reader **out)
 {
     struct key_reader *r = calloc(1, sizeof *r);
     if (!r)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     char *path = data_dir_path(data_dir, DATA_DIR_IDEMPOTENCY);
-    int error = access(path, F_OK) ? errno : mdb_env_create(&r->env);
+    int error = access(path, F_OK) ? errno : check_mark(path);
+    if (error == 0)
+        error = mdb_env_create(&r->env);
     if (error == 0)
         error = mdb_env_set_maxdbs(r->env, 3);
     if (error == 0)

@@ -17,6 +17,13 @@ static inline void put_u64(uint8_t *p, uint64_t v)
     memcpy(p, &v, sizeof v);
 }
 
+static inline uint16_t get_u16(const uint8_t *p)
+{
+    uint16_t v;
+    memcpy(&v, p, sizeof v);
+    return le16toh(v);
+}
+
 static inline uint32_t get_u32(const uint8_t *p)
 {
     uint32_t v;
