@@ -33,6 +33,8 @@
 #define LOCK_WAIT_RESTART_MS 10000
 #define LOCK_RETRY_MS 10
 #define HOUSEKEEPING_MS 1000
+#define SNAPSHOT_POLL_MS 100
+#define DEEPEST_KEPT_NS 1000000000u
 
 struct arbiter {
     struct group_commit commit;
@@ -40,6 +42,9 @@ struct arbiter {
     struct border *border;
     const struct settings *settings;
     bool spill_failed;
+    uint64_t snapshots_wanted; /* orders that were passed on */
+    struct ledger_head head;
+    uint64_t deepest_since_ns; /* head's deepest queue is the deepest since then */
 };
 
 static void set_state(struct border *border, enum arbiter_state state)
@@ -101,11 +106,45 @@ static void recover_or_exit(struct arbiter *a)
         _exit(error == EUCLEAN ? EXIT_STATUS_CORRUPT : EXIT_STATUS_FAILED);
 }
 
+/* Of the queues as they are before a group is taken; the deepest of a second is shown. */
+static void note_deepest(struct arbiter *a)
+{
+    struct ledger_head *head = &a->head;
+    struct bytes book = {0};
+    uint64_t now = clock_monotonic_ns();
+    if (now - a->deepest_since_ns >= DEEPEST_KEPT_NS) {
+        head->deepest_drafts = head->deepest_length = 0;
+        a->deepest_since_ns = now;
+    }
+    if (write_queue_count(a->commit.queue) <= head->deepest_drafts)
+        return;
+    uint64_t drafts = write_queue_deepest(a->commit.queue, &book);
+    if (drafts <= head->deepest_drafts)
+        return;
+    head->deepest_drafts = drafts;
+    head->deepest_length = book.len;
+    memcpy(head->deepest_book, book.base, book.len < sizeof head->deepest_book ? book.len : sizeof head->deepest_book);
+}
+
+static void publish_head(struct arbiter *a, const struct store_figures *figures)
+{
+    const struct log_head *log = log_writer_head(a->commit.log);
+    a->head.ledger = log->ledger;
+    a->head.chain = log->chain;
+    a->head.position = log->position;
+    a->head.next_batch = log->next_batch;
+    a->head.books = figures->books;
+    a->head.accounts = figures->accounts;
+    a->head.events = figures->events;
+    border_publish_head(a->border, &a->head);
+}
+
 static void publish_figures(struct arbiter *a)
 {
     struct arbiter_counters *counters = &a->border->arbiter;
     struct store_figures figures;
     store_read_figures(a->commit.store, &figures);
+    publish_head(a, &figures);
     atomic_store(&counters->events, figures.events);
     atomic_store(&counters->idempotency_hot_keys, figures.hot_keys);
     atomic_store(&counters->idempotency_spilled_keys, figures.spilled_keys);
@@ -128,20 +167,38 @@ static void begin(struct arbiter *a)
     atomic_fetch_add(&border->index_generation, 1);
     atomic_store(&border->durable_position, log_writer_head(a->commit.log)->position);
     publish_figures(a);
+    atomic_store(&border->arbiter_alive_ns, clock_monotonic_ns());
     set_state(border, ARBITER_READY);
+}
+
+/* An arbiter that takes over answers the orders that died with the one before it. */
+static void follow_snapshots(struct arbiter *a, uint64_t events)
+{
+    struct border *border = a->border;
+    bool failed;
+    a->snapshots_wanted = atomic_load(&border->snapshots_wanted);
+    if (a->snapshots_wanted > atomic_load(&border->snapshots_answered))
+        snapshots_order(a->snapshots, a->snapshots_wanted);
+    if (snapshots_follow(a->snapshots, events, store_spills(a->commit.store)))
+        counter_add(&border->arbiter.snapshots, 1);
+    uint64_t answered = snapshots_answered(a->snapshots, &failed);
+    if (answered > atomic_load(&border->snapshots_answered)) {
+        atomic_store(&border->snapshot_failed, failed);
+        atomic_store(&border->snapshots_answered, answered);
+    }
 }
 
 static void keep_house(struct arbiter *a)
 {
     struct store_figures figures;
+    atomic_store_explicit(&a->border->arbiter_alive_ns, clock_monotonic_ns(), memory_order_relaxed);
     int error = store_maintain(a->commit.store);
     if (error && !a->spill_failed)
         report(REPORT_WARNING, "cannot spill idempotency keys: %s; they stay in memory until it succeeds",
                strerror(error));
     a->spill_failed = error != 0;
     store_read_figures(a->commit.store, &figures);
-    if (snapshots_follow(a->snapshots, figures.events, store_spills(a->commit.store)))
-        counter_add(&a->border->arbiter.snapshots, 1);
+    follow_snapshots(a, figures.events);
     publish_figures(a);
 }
 
@@ -160,8 +217,9 @@ static void rest(struct arbiter *a)
             report_fatal(EXIT_STATUS_COMMIT_FAILED, "filling the log ahead failed: %s", strerror(error));
     }
     bell_prepare_sleep(bell);
-    if (worker_links_idle(a->commit.links) && !draining(a))
-        bell_wait(bell, snapshots_busy(a->snapshots) || store_spills(a->commit.store) ? HOUSEKEEPING_MS : -1);
+    if (worker_links_idle(a->commit.links) && !draining(a) &&
+        atomic_load(&a->border->snapshots_wanted) == a->snapshots_wanted)
+        bell_wait(bell, snapshots_busy(a->snapshots) ? SNAPSHOT_POLL_MS : HOUSEKEEPING_MS);
     bell_wake_up(bell);
 }
 
@@ -173,6 +231,7 @@ static void run(struct arbiter *a)
             store_clear_dead_readers(c->store);
         worker_links_drain(c->links, c->queue);
         if (write_queue_count(c->queue) > 0) {
+            note_deepest(a);
             group_commit_run(c);
             keep_house(a);
         } else if (draining(a)) {

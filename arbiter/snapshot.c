@@ -16,6 +16,7 @@
 #include "common/durable_file.h"
 #include "common/exit_status.h"
 #include "common/index_schema.h"
+#include "common/process.h"
 #include "common/report.h"
 #include "common/snapshot_file.h"
 
@@ -31,6 +32,8 @@ struct snapshots {
     uint64_t events_then; /* in the ledger when the last copy was started */
     bool counted;
     pid_t child; /* 0: none */
+    uint64_t ordered, making, answered; /* orders: the last, that of the copy under way, the last that ended */
+    bool answer_failed;
 };
 
 struct snapshots *snapshots_create(const char *data_dir, uint64_t every_events)
@@ -169,6 +172,7 @@ static pid_t start_copy(const char *data_dir)
     closefrom(STDERR_FILENO + 1); /* the lock among them: a child must not hold it beyond its parent's death */
     setproctitle("-talead: snapshot %s", data_dir);
     report_set_process("snapshot");
+    process_set_oom_score(OOM_SCORE_SNAPSHOT);
     if (nice(COPY_NICENESS) == -1)
         report(REPORT_DEBUG, "snapshot runs at full priority");
     _exit(make_snapshot(data_dir) ? EXIT_STATUS_FAILED : EXIT_STATUS_OK);
@@ -182,7 +186,28 @@ static bool collect(struct snapshots *s, int wait_flags)
     if (s->child == 0 || waitpid(s->child, &status, wait_flags) != s->child)
         return false;
     s->child = 0;
-    return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STATUS_OK;
+    bool succeeded = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STATUS_OK;
+    s->answer_failed = !succeeded;
+    s->answered = s->making;
+    return succeeded;
+}
+
+void snapshots_order(struct snapshots *s, uint64_t order)
+{
+    s->ordered = order;
+}
+
+uint64_t snapshots_answered(const struct snapshots *s, bool *failed)
+{
+    *failed = s->answer_failed;
+    return s->answered;
+}
+
+/* Has enough been added since the last copy? */
+static bool is_due(const struct snapshots *s, uint64_t events)
+{
+    uint64_t since = events - s->events_then;
+    return s->every != 0 && since >= s->every && since >= events / 10;
 }
 
 bool snapshots_follow(struct snapshots *s, uint64_t events, bool thread_runs)
@@ -192,11 +217,16 @@ bool snapshots_follow(struct snapshots *s, uint64_t events, bool thread_runs)
         s->counted = true;
         s->events_then = events;
     }
-    uint64_t since = events - s->events_then;
-    if (thread_runs || s->every == 0 || s->child != 0 || since < s->every || since < events / 10)
+    bool ordered = s->ordered > s->answered;
+    if (thread_runs || s->child != 0 || (!ordered && !is_due(s, events)))
         return succeeded;
     s->events_then = events;
+    s->making = s->ordered;
     s->child = start_copy(s->data_dir);
+    if (s->child == 0) { /* it has said why */
+        s->answer_failed = true;
+        s->answered = s->making;
+    }
     return succeeded;
 }
 

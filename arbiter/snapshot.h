@@ -27,6 +27,15 @@ void snapshots_destroy(struct snapshots **snapshots);
  * call starts it. Also collects a copy that has ended. True when one has
  * succeeded since the last call.
  */
+/*
+ * A copy is to be made now, whatever has grown; the next snapshots_follow
+ * without a thread or another copy starts it. `order` comes back from
+ * snapshots_answered with how it ended.
+ */
+void snapshots_order(struct snapshots *snapshots, uint64_t order);
+/* The last order that came to its end; 0: none. */
+uint64_t snapshots_answered(const struct snapshots *snapshots, bool *failed);
+
 bool snapshots_follow(struct snapshots *snapshots, uint64_t events, bool thread_runs);
 
 /* Is a copy under way? Then snapshots_follow wants to be called now and then. */

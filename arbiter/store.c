@@ -408,8 +408,11 @@ void store_clear_dead_readers(struct store *s)
 
 void store_read_figures(struct store *s, struct store_figures *out)
 {
+    const struct index_meta *meta = working_set_meta(s->set);
     *out = (struct store_figures){
-        .events = working_set_meta(s->set)->event_count,
+        .books = meta->book_count,
+        .accounts = meta->account_count,
+        .events = meta->event_count,
         .hot_keys = idempotency_hot_count(s->idempotency),
         .spilled_keys = idempotency_spilled_count(s->idempotency),
     };

@@ -81,6 +81,8 @@ int store_seal(struct store *store) __attribute__((warn_unused_result));
 void store_clear_dead_readers(struct store *store);
 
 struct store_figures {
+    uint64_t books;
+    uint64_t accounts;
     uint64_t events;
     uint64_t hot_keys;
     uint64_t spilled_keys;

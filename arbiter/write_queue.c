@@ -200,6 +200,18 @@ uint64_t write_queue_books(const struct write_queue *q)
     return HASH_COUNT(q->books);
 }
 
+uint64_t write_queue_deepest(const struct write_queue *q, struct bytes *book)
+{
+    const struct book_queue *b = q->turn;
+    uint64_t deepest = 0;
+    for (uint64_t n = HASH_COUNT(q->books); n > 0; n--, b = b->next)
+        if (b->count > deepest) {
+            deepest = b->count;
+            *book = bytes_of(b->name, b->name_len);
+        }
+    return deepest;
+}
+
 static void take_one(struct write_queue *q, struct book_queue *b, uint32_t *count, uint64_t *bytes)
 {
     struct waiting_draft *w = b->first;

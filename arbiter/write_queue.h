@@ -51,6 +51,8 @@ void submission_free(struct submission *submission);
 
 uint64_t write_queue_count(const struct write_queue *queue); /* drafts */
 uint64_t write_queue_books(const struct write_queue *queue);
+/* Drafts in the longest queue of a book, and the book (the queue's, valid until the next call); 0: all are empty. */
+uint64_t write_queue_deepest(const struct write_queue *queue, struct bytes *book);
 
 /*
  * Takes the drafts of the next group: up to `per_book` of each book, books in

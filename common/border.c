@@ -5,15 +5,16 @@
  * whole pages each. The kernel hands out zeros, which are the beginning of
  * every state, counter and ring in it; only what is not zero is set here.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/rfc3339.h"
 
+#define HEAD_TRIES_MAX 1000
 #define PAGE_BYTES 4096u
 
 static size_t struct_bytes(void)
@@ -42,16 +43,14 @@ static int make_eventfd(int *fd)
     return *fd < 0 ? errno : 0;
 }
 
-int border_create(uint32_t worker_count, struct border **out)
+int border_create(struct border **out)
 {
-    assert(worker_count <= WORKER_MAX);
     /* Rings that are never used cost address space alone. */
     struct border *border =
         mmap(NULL, border_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (border == MAP_FAILED)
         return errno;
     border->version = BORDER_VERSION;
-    border->worker_count = worker_count;
     border->started_at_us = (uint64_t)clock_now_us();
     border->master_event_fd = border->arbiter_bell.fd = -1;
     for (int i = 0; i < WORKER_MAX; i++)
@@ -83,6 +82,35 @@ void border_destroy(struct border **border)
         close_if_open((*border)->worker[i].bell.fd);
     munmap(*border, border_bytes());
     *border = NULL;
+}
+
+/* --- the head: a sequence lock --- */
+
+void border_publish_head(struct border *border, const struct ledger_head *head)
+{
+    uint64_t words[LEDGER_HEAD_WORDS];
+    memcpy(words, head, sizeof words);
+    uint64_t version = atomic_load_explicit(&border->head_version, memory_order_relaxed);
+    atomic_store_explicit(&border->head_version, version | 1, memory_order_relaxed); /* an arbiter may have died here */
+    atomic_thread_fence(memory_order_release);
+    for (size_t i = 0; i < LEDGER_HEAD_WORDS; i++)
+        atomic_store_explicit(&border->head[i], words[i], memory_order_relaxed);
+    atomic_store_explicit(&border->head_version, (version | 1) + 1, memory_order_release);
+}
+
+/* A writer that died in the middle leaves an odd version: then what is there must do, until its successor writes. */
+void border_read_head(const struct border *border, struct ledger_head *out)
+{
+    uint64_t words[LEDGER_HEAD_WORDS], before, after;
+    int tries = 0;
+    do {
+        before = atomic_load_explicit(&border->head_version, memory_order_acquire);
+        for (size_t i = 0; i < LEDGER_HEAD_WORDS; i++)
+            words[i] = atomic_load_explicit(&border->head[i], memory_order_relaxed);
+        atomic_thread_fence(memory_order_acquire);
+        after = atomic_load_explicit(&border->head_version, memory_order_relaxed);
+    } while ((before % 2 || before != after) && ++tries < HEAD_TRIES_MAX);
+    memcpy(out, words, sizeof words);
 }
 
 const char *recovery_step_words(enum recovery_step step)

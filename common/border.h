@@ -17,10 +17,11 @@
 #include "common/digest.h"
 #include "common/ring.h"
 #include "common/settings.h"
+#include "common/uuid7.h"
 #include "common/verdict.h"
 
 #define BORDER_VERSION 1
-#define WORKER_MAX 64
+#define WORKER_MAX 128 /* slots: twice the workers there may be, for those that leave while others take their place */
 #define SUBMISSION_RING_BYTES (8u << 20)
 #define COMPLETION_RING_BYTES (4u << 20) /* twice the answer to the largest batch, and more */
 
@@ -34,8 +35,14 @@
  */
 enum arbiter_state { ARBITER_DOWN = 0, ARBITER_RECOVERING = 1, ARBITER_READY = 2, ARBITER_STOPPING = 3 };
 
-/* What the master asks of a child; the child sees it when its bell rings. */
-enum child_order { ORDER_RUN = 0, ORDER_DRAIN = 1 };
+/*
+ * What the master asks of a child; the child sees it when its bell rings.
+ *   DRAIN  talead stops: finish what is under way, and end
+ *   LEAVE  a worker alone, others stay: the same, but connections that rest
+ *          between two requests are kept for a while, so that a client which
+ *          sends its next one just then gets an answer and is told to close
+ */
+enum child_order { ORDER_RUN = 0, ORDER_DRAIN = 1, ORDER_LEAVE = 2 };
 
 /*
  * What an arbiter does at its start with the index and the spilled keys: trust
@@ -48,6 +55,27 @@ enum index_order { INDEX_TRUST = 0, INDEX_REPLACE = 1, INDEX_REBUILD = 2 };
 /* Steps of a recovery that can take long. */
 enum recovery_step { RECOVERY_RESTORING = 0, RECOVERY_REPLAYING = 1 };
 const char *recovery_step_words(enum recovery_step step); /* "replaying the log" */
+
+#define BOOK_SHOWN_BYTES 64
+
+/*
+ * Where the ledger stands, as of one group commit. Written by the arbiter as a
+ * whole and read as a whole (border_publish_head, border_read_head).
+ */
+struct ledger_head {
+    struct uuid ledger;
+    struct sha256 chain; /* after the last batch */
+    uint64_t position;   /* end of the log */
+    uint64_t next_batch;
+    uint64_t books;
+    uint64_t accounts;
+    uint64_t events;
+    uint64_t deepest_drafts;              /* drafts in the longest queue */
+    uint64_t deepest_length;              /* bytes of its book's name, which may be cut below */
+    uint8_t deepest_book[BOOK_SHOWN_BYTES];
+};
+#define LEDGER_HEAD_WORDS (sizeof(struct ledger_head) / 8)
+_Static_assert(sizeof(struct ledger_head) % 8 == 0, "copied by words");
 
 #define ROUTE_COUNT_MAX 16
 #define METHOD_COUNT 4 /* GET, HEAD, POST, any other */
@@ -88,6 +116,7 @@ struct worker_slot {
     _Atomic uint32_t in_flight;       /* requests; written by the worker, zeroed by the master when it died */
     _Atomic uint32_t connections;     /* the same */
     _Atomic uint32_t event_streams;   /* open SSE streams: the arbiter rings after commits while > 0; the same */
+    _Atomic uint64_t alive_ns;        /* CLOCK_MONOTONIC of the last turn of its loop; one a second at the least */
     struct bell bell;                 /* the worker's */
     struct ring_control submissions;  /* producer: the worker; consumer: the arbiter */
     struct ring_control completions;  /* the other way */
@@ -112,7 +141,7 @@ struct arbiter_counters {
 
 struct border {
     uint32_t version; /* BORDER_VERSION */
-    uint32_t worker_count;
+    _Atomic uint32_t slot_count; /* slots from 0 that were ever used; written by the master */
     uint64_t started_at_us;
     int master_event_fd; /* eventfd: the arbiter adds 1 when its state changes; the master polls it */
     struct bell arbiter_bell;
@@ -125,6 +154,12 @@ struct border {
     _Atomic uint32_t recovery_percent;
     _Atomic uint64_t recovery_seconds_left;
     _Atomic uint32_t index_generation; /* raised by the arbiter when it put a new index in the old one's place */
+    _Atomic uint64_t arbiter_alive_ns; /* as alive_ns of a worker, while READY */
+    _Atomic uint64_t snapshots_wanted; /* orders for a snapshot so far; written by the master, who then rings */
+    _Atomic uint64_t snapshots_answered; /* the last order that came to its end; written by the arbiter */
+    _Atomic uint32_t snapshot_failed;  /* did that one fail? Written before snapshots_answered */
+    _Atomic uint64_t head_version;     /* odd while the arbiter writes the head */
+    _Atomic uint64_t head[LEDGER_HEAD_WORDS];
     _Atomic uint64_t durable_position; /* end of the last batch that is on stable storage; written by the arbiter */
     struct arbiter_counters arbiter;
     struct worker_slot worker[WORKER_MAX];
@@ -135,8 +170,13 @@ uint8_t *border_submission_bytes(struct border *border, uint32_t worker);
 uint8_t *border_completion_bytes(struct border *border, uint32_t worker);
 
 /* Makes the mapping and the eventfds. Master alone, once, before any fork. 0 or errno. */
-int border_create(uint32_t worker_count, struct border **out) __attribute__((warn_unused_result));
+int border_create(struct border **out) __attribute__((warn_unused_result));
 void border_destroy(struct border **border);
+
+/* Arbiter alone. */
+void border_publish_head(struct border *border, const struct ledger_head *head);
+/* Any process; waits while it is written. */
+void border_read_head(const struct border *border, struct ledger_head *out);
 
 /*
  * The arbiter process, called in a fresh fork of the master (or of `talead

@@ -8,6 +8,7 @@
  *   index/data.mdb, lock.mdb, STATE      LMDB, derived
  *   idempotency/data.mdb, lock.mdb       LMDB, spilled keys
  *   snapshots/snapshot-<position>.mdb    copies of the index
+ *   control                              socket of the master, while talead serves
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@
 #define DATA_DIR_INDEX "index"
 #define DATA_DIR_IDEMPOTENCY "idempotency"
 #define DATA_DIR_SNAPSHOTS "snapshots"
+#define DATA_DIR_CONTROL "control"
 
 /* `dir`/`name`, newly allocated; running out of memory ends the process. */
 char *data_dir_path(const char *dir, const char *name);

@@ -12,6 +12,7 @@
  * stands where, when that was a file. Set but empty is a value, and none that
  * parses: nothing falls through to the next source in silence.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,8 @@ struct settings {
     uint64_t log_idem_hot_cap;   /* keys */
     uint64_t log_segment_max;    /* bytes */
     uint64_t workers;
+    uint64_t stop_timeout_secs;
+    uint64_t hang_timeout_secs; /* 0: never */
 };
 
 enum setting_kind { SETTING_TEXT, SETTING_SECRET, SETTING_COUNT, SETTING_ADDRESS, SETTING_DB_URL };
@@ -62,6 +65,11 @@ int settings_load(const char *config_path, const char *dotenv_path, struct setti
 /* Every default of the table; what has none, or is required, is NULL. Release with settings_free. */
 void settings_default(struct settings *out);
 void settings_free(struct settings *s);
+
+/* Does the row have the same value in both? */
+bool settings_equal(const struct setting *row, const struct settings *a, const struct settings *b);
+/* Exchanges the row's value between the two. */
+void settings_exchange(const struct setting *row, struct settings *a, struct settings *b);
 
 /* Splits "host:port" or "[v6]:port"; 0 or EINVAL. Hands out strings to free. Port 0 is allowed (the kernel picks). */
 int settings_split_address(const char *text, char **host, char **port) __attribute__((warn_unused_result));

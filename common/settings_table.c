@@ -1,8 +1,8 @@
 /*
  * The table of settings. Whatever lists them (parsing, help, the manual page,
  * the README, the sample file) reads this or is checked against it. A reload
- * takes what only workers look at, since a reload forks new workers and leaves
- * the arbiter and the sockets as they are.
+ * takes what only the master and the workers look at, since it forks new
+ * workers and leaves the arbiter and the sockets as they are.
  */
 #include "common/settings.h"
 
@@ -111,7 +111,28 @@ const struct setting settings_table[] = {
      .min = 1,
      .max = 64,
      .unit = "processes",
+     .reloadable = 1,
      .help = "HTTP worker processes"},
+    {.env = "TALEA_STOP_TIMEOUT_SECS",
+     .yaml = "stop_timeout_secs",
+     .kind = SETTING_COUNT,
+     .offset = FIELD(stop_timeout_secs),
+     .fallback = "30",
+     .min = 1,
+     .max = 3600,
+     .unit = "seconds",
+     .reloadable = 1,
+     .help = "what requests under way are given when talead stops or a worker leaves"},
+    {.env = "TALEA_HANG_TIMEOUT_SECS",
+     .yaml = "hang_timeout_secs",
+     .kind = SETTING_COUNT,
+     .offset = FIELD(hang_timeout_secs),
+     .fallback = "60",
+     .min = 0,
+     .max = 3600,
+     .unit = "seconds",
+     .reloadable = 1,
+     .help = "a worker or arbiter that makes no progress for so long is killed and replaced; 0: never"},
 };
 
 const size_t settings_table_count = sizeof settings_table / sizeof *settings_table;

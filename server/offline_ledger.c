@@ -53,7 +53,7 @@ int offline_ledger_open(const struct settings *settings, enum index_order order,
     if (!l)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     l->settings = settings;
-    int error = border_create(1, &l->border);
+    int error = border_create(&l->border);
     if (error == 0) {
         atomic_store(&l->border->worker[0].generation, 1);
         atomic_store(&l->border->index_order, order);

@@ -77,7 +77,7 @@ static void start(struct ledger *l, const char *dir)
         .log_idem_hot_cap = 100,
         .log_segment_max = 65536,
     };
-    assert_int_equal(border_create(1, &l->border), 0);
+    assert_int_equal(border_create(&l->border), 0);
     atomic_store(&l->border->worker[0].generation, 1);
     l->arbiter = start_arbiter(l);
     wait_until_ready(l);
@@ -317,7 +317,7 @@ static void a_second_arbiter_finds_the_directory_locked(void **state)
     int status;
     start(&l, *state);
     struct ledger second = l;
-    assert_int_equal(border_create(1, &second.border), 0);
+    assert_int_equal(border_create(&second.border), 0);
     pid_t pid = start_arbiter(&second);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
