@@ -30,6 +30,7 @@
 #include "common/settings.h"
 #include "common/snapshot_file.h"
 #include "server/arguments.h"
+#include "server/find_ledger.h"
 #include "server/log_tour.h"
 #include "server/segment_copy.h"
 
@@ -71,27 +72,6 @@ static int read_arguments(int argc, char **argv, struct backup *b)
         return 0;
     report_usage_error("usage: talead backup DIR [--incremental] [--db-url log://DIR] [--config FILE]");
     return EINVAL;
-}
-
-/* Of --db-url, or as talead serve would find it. */
-static int find_ledger(const struct backup *b, char **data_dir)
-{
-    char error[512];
-    struct settings settings;
-    if (b->db_url) {
-        int failed = settings_parse_db_url(b->db_url, data_dir, error, sizeof error);
-        if (failed)
-            report_usage_error("invalid --db-url: %s", error);
-        return failed;
-    }
-    if (settings_load(b->config, ".env", &settings, error, sizeof error) != 0) {
-        report_usage_error("%s", error);
-        return EINVAL;
-    }
-    *data_dir = settings.data_dir;
-    settings.data_dir = NULL;
-    settings_free(&settings);
-    return 0;
 }
 
 /* --- the directory it is made in --- */
@@ -422,7 +402,7 @@ int backup_command(int argc, char **argv)
     uint64_t begin = clock_monotonic_ns();
     if (read_arguments(argc, argv, &b) != 0)
         return EXIT_STATUS_USAGE;
-    if (find_ledger(&b, &ledger) != 0)
+    if (find_ledger(b.db_url, b.config, &ledger) != 0)
         return EXIT_STATUS_FAILED;
     report_set_process("backup");
     b.ledger = ledger;

@@ -22,12 +22,14 @@
 #define KEEPALIVE_NS (10 * 1000000000ull)
 #define STALL_MAX_NS (5 * 1000000000ull) /* what a peer may take over a piece while the worker waits to leave */
 #define COMMENT ":\n\n"
+#define GOODBYE ":the server closes this connection, reconnect\nretry: 100\n\n" /* milliseconds, of EventSource */
 
 /*
  * The states of a stream: writing (a piece is on its way), ready (may be sent
- * more), ended (its closed callback comes; nothing is sent any more).
+ * more), parting (its last piece is on its way), ended (its closed callback
+ * comes; nothing is sent any more).
  */
-enum stream_state { STREAM_WRITING, STREAM_READY, STREAM_ENDED };
+enum stream_state { STREAM_WRITING, STREAM_READY, STREAM_PARTING, STREAM_ENDED };
 
 struct event_stream {
     struct event_streams *owner;
@@ -109,6 +111,13 @@ static void send_piece(struct event_stream *stream, struct bytes piece)
     http_stream_send(stream->http, piece);
 }
 
+/* The worker leaves: its reader is to come again, to another. */
+static void part(struct event_stream *stream)
+{
+    send_piece(stream, BYTES_LITERAL(GOODBYE));
+    stream->state = STREAM_PARTING;
+}
+
 /* Sends a ready stream what it lacks. What cannot be read ends it: its client comes again with Last-Event-ID. */
 static void feed(struct event_stream *stream)
 {
@@ -132,11 +141,13 @@ static void feed(struct event_stream *stream)
 static void on_ready(void *context)
 {
     struct event_stream *stream = context;
+    if (stream->state == STREAM_PARTING)
+        end_stream(stream);
     if (stream->state != STREAM_WRITING)
         return;
     stream->state = STREAM_READY;
     if (stream->owner->worker->draining) {
-        end_stream(stream);
+        part(stream);
         return;
     }
     feed(stream);
@@ -168,7 +179,8 @@ void event_streams_tick(struct event_streams *s)
     {
         if (stream->state == STREAM_READY && now - stream->last_sent_ns >= KEEPALIVE_NS)
             send_piece(stream, BYTES_LITERAL(COMMENT));
-        else if (stream->state == STREAM_WRITING && s->worker->draining && now - stream->last_sent_ns >= STALL_MAX_NS)
+        else if (stream->state != STREAM_READY && stream->state != STREAM_ENDED && s->worker->draining &&
+                 now - stream->last_sent_ns >= STALL_MAX_NS)
             http_stream_abort(stream->http);
     }
 }
@@ -181,7 +193,7 @@ bool event_streams_end(struct event_streams *s)
     {
         if (stream->state != STREAM_READY)
             continue;
-        end_stream(stream);
+        part(stream);
         any = true;
     }
     return any;

@@ -1,13 +1,9 @@
 #include "server/master.h"
 
 /*
- * Everything comes in through one poll: signals (signalfd), the arbiter's
- * changes of state (an eventfd), and a timer for children that are to be
- * started again.
- *
- * The master's own life: STARTING (no workers yet: the arbiter recovers),
- * SERVING, STOPPING (workers finish what they have, then the arbiter seals the
- * log; the end).
+ * The loop. Everything comes in through one poll: signals (signalfd), the
+ * arbiter's changes of state (an eventfd), the control socket, and a tick each
+ * second for what is measured, watched, or due.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,70 +19,45 @@
 #include <bsd/unistd.h>
 #include <systemd/sd-daemon.h>
 
-#include "common/border.h"
 #include "common/data_dir.h"
 #include "common/exit_status.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
 #include "server/listen.h"
-#include "server/tokens.h"
-#include "server/worker.h"
+#include "server/master_commands.h"
+#include "server/master_state.h"
+#include "server/reload.h"
+#include "server/worker_set.h"
 
-#define STOP_PATIENCE_MS 30000 /* for requests under way when talead stops */
-#define SHORT_LIFE_MS 1000     /* a child that lived no longer has crashed at its start */
+#define TICK_MS 1000
+#define FAST_STOP_MS 1000                /* for requests under way when talead is told to stop fast */
 #define RECOVERY_PATIENCE_US 60000000ull /* what one sign of progress is good for */
-#define BACKOFF_FIRST_MS 100
-#define BACKOFF_MAX_MS 5000
-
-enum master_state { MASTER_STARTING, MASTER_SERVING, MASTER_STOPPING };
-
-/* One process that the master keeps alive. */
-struct child {
-    pid_t pid; /* 0: none runs */
-    uint64_t started_ns;
-    uint64_t start_again_ns; /* 0: not waiting to be started */
-    unsigned backoff_ms;
-};
-
-struct master {
-    enum master_state state;
-    struct settings settings;
-    struct tokens *tokens;
-    struct border *border;
-    int api_fd, metrics_fd, signal_fd;
-    struct child arbiter;
-    struct child worker[WORKER_MAX];
-    uint64_t stop_deadline_ns;
-    uint32_t recovery_percent_told;
-    int exit_status; /* once it is known to be other than 0 */
-    pid_t pid;
-};
-
-static uint64_t now_ms(void)
-{
-    return clock_monotonic_ns() / 1000000;
-}
 
 /* --- start --- */
 
-/* Wipes the token where ps and /proc/<pid>/environ would show it; the settings have their own copy. */
-static void hide_token(void)
+/* Wipes the token where ps and /proc/<pid>/environ would show it; the master keeps a copy for reloads. */
+static void hide_token(struct master *m)
 {
     char *value = getenv("TALEA_API_TOKEN");
-    if (value)
-        explicit_bzero(value, strlen(value));
+    if (!value)
+        return;
+    m->token_of_environment = strdup(value);
+    if (!m->token_of_environment)
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
+    explicit_bzero(value, strlen(value));
     unsetenv("TALEA_API_TOKEN");
 }
 
-static int load(struct master *m, const char *config_path)
+static int load(struct master *m)
 {
     char error[512];
-    if (settings_load(config_path, ".env", &m->settings, error, sizeof error) != 0 ||
-        tokens_load(m->settings.api_token, m->settings.tokens_file, &m->tokens, error, sizeof error) != 0) {
+    hide_token(m);
+    if (load_settings(m, &m->settings, &m->tokens, error, sizeof error) != 0) {
         report_usage_error("%s", error);
         return EINVAL;
     }
-    hide_token();
+    m->settings_version = 1;
+    m->workers_wanted = (uint32_t)m->settings.workers;
     return 0;
 }
 
@@ -108,7 +78,7 @@ static int open_listeners(struct master *m)
 
 static void block_signals(struct master *m)
 {
-    static const int taken[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP};
+    static const int taken[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGTTIN, SIGTTOU};
     sigset_t set;
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
@@ -120,37 +90,13 @@ static void block_signals(struct master *m)
         report_fatal(EXIT_STATUS_FAILED, "signalfd: %s", strerror(errno));
 }
 
-/* --- children --- */
-
-/* In the child: it must not outlive the master, nor keep what is the master's. */
-static void become_child(const struct master *m)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != m->pid)
-        _exit(EXIT_STATUS_ORPHANED);
-    close(m->signal_fd);
-}
-
-static pid_t fork_child(struct master *m, struct child *child)
-{
-    pid_t pid = fork();
-    if (pid == 0) {
-        become_child(m);
-        return 0;
-    }
-    child->started_ns = clock_monotonic_ns();
-    child->start_again_ns = 0;
-    child->pid = pid > 0 ? pid : 0;
-    if (pid < 0) {
-        report(REPORT_ERROR, "fork: %s; tried again in %d ms", strerror(errno), BACKOFF_MAX_MS);
-        child->start_again_ns = child->started_ns + BACKOFF_MAX_MS * 1000000ull;
-    }
-    return pid;
-}
+/* --- the arbiter --- */
 
 static void start_arbiter(struct master *m)
 {
-    if (fork_child(m, &m->arbiter) == 0) {
+    if (child_fork(&m->arbiter, m->pid) == 0) {
+        close(m->signal_fd);
+        control_close_in_child(m->control);
         close(m->api_fd);
         if (m->metrics_fd >= 0)
             close(m->metrics_fd);
@@ -158,83 +104,6 @@ static void start_arbiter(struct master *m)
     }
     atomic_store(&m->border->arbiter_pid, m->arbiter.pid);
 }
-
-static void start_worker(struct master *m, uint32_t n)
-{
-    struct worker_slot *slot = &m->border->worker[n];
-    uint32_t generation = atomic_load(&slot->generation) + 1;
-    atomic_store(&slot->generation, generation);
-    bell_ring(&m->border->arbiter_bell);
-    if (fork_child(m, &m->worker[n]) == 0)
-        worker_run(m->border, n, generation, &m->settings, m->tokens, m->api_fd, m->metrics_fd);
-    atomic_store(&slot->pid, m->worker[n].pid);
-}
-
-static const char *exit_word(int status)
-{
-    switch (status) {
-    case EXIT_STATUS_OK:
-        return "left";
-    case EXIT_STATUS_FAILED:
-        return "failed";
-    case EXIT_STATUS_NO_MEMORY:
-        return "ran out of memory";
-    case EXIT_STATUS_CORRUPT:
-        return "found the ledger damaged";
-    case EXIT_STATUS_COMMIT_FAILED:
-        return "could not make a batch durable";
-    case EXIT_STATUS_LOCKED:
-        return "found the directory locked";
-    case EXIT_STATUS_ORPHANED:
-        return "lost its master";
-    case EXIT_STATUS_REBUILD:
-        return "threw damaged idempotency keys away";
-    default:
-        return "exited";
-    }
-}
-
-/* How long to wait before a dead child is started again: not at all, unless it keeps dying young. */
-static unsigned next_backoff(struct child *child)
-{
-    uint64_t lived_ms = (clock_monotonic_ns() - child->started_ns) / 1000000;
-    if (lived_ms >= SHORT_LIFE_MS)
-        child->backoff_ms = 0;
-    else
-        child->backoff_ms = child->backoff_ms == 0                      ? BACKOFF_FIRST_MS
-                            : child->backoff_ms * 2 < BACKOFF_MAX_MS ? child->backoff_ms * 2
-                                                                        : BACKOFF_MAX_MS;
-    return child->backoff_ms;
-}
-
-static void report_death(const char *name, pid_t pid, int status, const char *what_now)
-{
-    char how[96];
-    if (WIFSIGNALED(status))
-        snprintf(how, sizeof how, "was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else
-        snprintf(how, sizeof how, "%s (status %d)", exit_word(WEXITSTATUS(status)), WEXITSTATUS(status));
-    report(REPORT_ERROR, "%s %d %s; %s", name, (int)pid, how, what_now);
-}
-
-/* Sets when another one is started, and says so. */
-static void replace_child(struct child *child, const char *name, pid_t pid, int status)
-{
-    char what_now[64] = "another is started at once";
-    unsigned wait_ms = next_backoff(child);
-    if (wait_ms)
-        snprintf(what_now, sizeof what_now, "another is started in %u ms", wait_ms);
-    report_death(name, pid, status, what_now);
-    child->start_again_ns = clock_monotonic_ns() + wait_ms * 1000000ull;
-}
-
-static void ring_workers(struct master *m)
-{
-    for (uint32_t n = 0; n < m->border->worker_count; n++)
-        bell_ring_anyway(&m->border->worker[n].bell);
-}
-
-static void stop(struct master *m);
 
 /* What a new arbiter would find again, or must not be papered over, ends talead. */
 static bool is_hopeless(const struct master *m, int status)
@@ -251,21 +120,28 @@ static bool died_of_itself(int signal_number)
     return signal_number == SIGSEGV || signal_number == SIGBUS || signal_number == SIGABRT || signal_number == SIGFPE;
 }
 
+/* It is over: what is left of talead ends as well. */
+static void arbiter_died_for_good(struct master *m, int status)
+{
+    if (m->state != MASTER_STARTING) /* else it has said why in one line */
+        child_report_death(&m->arbiter, "arbiter", status, "talead ends");
+    m->arbiter.pid = 0;
+    m->exit_status = EXIT_STATUS_FAILED;
+    master_stop(m, false);
+}
+
 static void arbiter_died(struct master *m, int status)
 {
-    pid_t pid = m->arbiter.pid;
     bool ordered = m->state == MASTER_STOPPING && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STATUS_OK;
-    m->arbiter.pid = 0;
     atomic_store(&m->border->arbiter_state, ARBITER_DOWN);
     atomic_store(&m->border->arbiter_pid, 0);
-    ring_workers(m);
-    if (ordered)
+    worker_set_ring(m);
+    if (ordered) {
+        m->arbiter.pid = 0;
         return;
+    }
     if (is_hopeless(m, status) || m->state == MASTER_STOPPING) {
-        if (m->state != MASTER_STARTING) /* else it has said why in one line */
-            report_death("arbiter", pid, status, "talead ends");
-        m->exit_status = EXIT_STATUS_FAILED;
-        stop(m);
+        arbiter_died_for_good(m, status);
         return;
     }
     /*
@@ -276,26 +152,7 @@ static void arbiter_died(struct master *m, int status)
     bool of_itself = WIFSIGNALED(status) && died_of_itself(WTERMSIG(status));
     atomic_store(&m->border->index_order, of_itself ? INDEX_REPLACE : INDEX_TRUST);
     counter_add(&m->border->arbiter.restarts, 1);
-    replace_child(&m->arbiter, "arbiter", pid, status);
-}
-
-static void worker_died(struct master *m, uint32_t n, int status)
-{
-    struct child *child = &m->worker[n];
-    pid_t pid = child->pid;
-    char name[32];
-    child->pid = 0;
-    atomic_store(&m->border->worker[n].pid, 0);
-    atomic_store(&m->border->worker[n].in_flight, 0);
-    atomic_store(&m->border->worker[n].connections, 0);
-    atomic_store(&m->border->worker[n].event_streams, 0);
-    /* It may have taken the arbiter's sleep flag and died before it rang: then no other worker rings either. */
-    bell_ring_anyway(&m->border->arbiter_bell);
-    snprintf(name, sizeof name, "worker %u", n);
-    if (m->state != MASTER_STOPPING)
-        replace_child(child, name, pid, status);
-    else if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_STATUS_OK)
-        report_death(name, pid, status, "talead is stopping");
+    child_replace(&m->arbiter, "arbiter", status);
 }
 
 static void reap(struct master *m)
@@ -305,54 +162,43 @@ static void reap(struct master *m)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         if (pid == m->arbiter.pid)
             arbiter_died(m, status);
-        for (uint32_t n = 0; n < m->border->worker_count; n++)
-            if (pid == m->worker[n].pid)
-                worker_died(m, n, status);
+        else
+            (void)worker_set_died(m, pid, status);
     }
 }
 
 static void start_what_is_due(struct master *m)
 {
-    uint64_t now = clock_monotonic_ns();
     if (m->state == MASTER_STOPPING)
         return;
-    if (m->arbiter.start_again_ns && m->arbiter.start_again_ns <= now)
+    if (child_is_waiting(&m->arbiter) && m->arbiter.start_again_ns <= clock_monotonic_ns())
         start_arbiter(m);
-    for (uint32_t n = 0; n < m->border->worker_count; n++)
-        if (m->worker[n].start_again_ns && m->worker[n].start_again_ns <= now)
-            start_worker(m, n);
+    worker_set_settle(m);
 }
 
 /* --- stop --- */
 
-static bool workers_left(const struct master *m)
+static uint64_t patience_ns(const struct master *m, bool fast)
 {
-    for (uint32_t n = 0; n < m->border->worker_count; n++)
-        if (m->worker[n].pid)
-            return true;
-    return false;
+    return fast ? FAST_STOP_MS * 1000000ull : m->settings.stop_timeout_secs * 1000000000ull;
 }
 
-static void kill_workers(struct master *m)
+void master_stop(struct master *m, bool fast)
 {
-    for (uint32_t n = 0; n < m->border->worker_count; n++)
-        if (m->worker[n].pid)
-            kill(m->worker[n].pid, SIGKILL);
-}
-
-static void stop(struct master *m)
-{
-    if (m->state == MASTER_STOPPING)
+    uint64_t deadline_ns = clock_monotonic_ns() + patience_ns(m, fast);
+    if (m->state == MASTER_STOPPING) {
+        if (deadline_ns < m->stop_deadline_ns)
+            m->stop_deadline_ns = deadline_ns;
         return;
+    }
     m->state = MASTER_STOPPING;
-    m->stop_deadline_ns = clock_monotonic_ns() + STOP_PATIENCE_MS * 1000000ull;
+    m->stop_deadline_ns = deadline_ns;
+    m->arbiter.start_again_ns = 0;
     sd_notify(0, "STOPPING=1\nSTATUS=stopping");
     close(m->api_fd);
     if (m->metrics_fd >= 0)
         close(m->metrics_fd);
-    for (uint32_t n = 0; n < m->border->worker_count; n++)
-        atomic_store(&m->border->worker[n].order, ORDER_DRAIN);
-    ring_workers(m);
+    worker_set_drain(m);
 }
 
 /* The arbiter goes when no worker needs it any more. */
@@ -365,11 +211,11 @@ static void stop_arbiter(struct master *m)
 /* True when nothing is left. */
 static bool go_on_stopping(struct master *m)
 {
-    if (workers_left(m)) {
+    if (!worker_set_empty(m)) {
         if (clock_monotonic_ns() >= m->stop_deadline_ns) {
-            report(REPORT_WARNING, "workers are killed: they did not finish within %d s", STOP_PATIENCE_MS / 1000);
+            report(REPORT_WARNING, "workers are killed: they did not finish in the time that they had");
             m->stop_deadline_ns = UINT64_MAX;
-            kill_workers(m);
+            worker_set_kill(m);
         }
         return false;
     }
@@ -379,8 +225,6 @@ static bool go_on_stopping(struct master *m)
     return false;
 }
 
-/* --- the loop --- */
-
 /*
  * Told to stop again. Workers need not finish; an arbiter that still recovers
  * holds nothing anybody waits for, and the next start recovers anew. One that
@@ -389,9 +233,37 @@ static bool go_on_stopping(struct master *m)
 static void hasten(struct master *m)
 {
     report(REPORT_INFO, "told to stop again: what is left is not waited for");
-    kill_workers(m);
+    worker_set_kill(m);
     if (m->arbiter.pid && atomic_load(&m->border->arbiter_state) == ARBITER_RECOVERING)
         kill(m->arbiter.pid, SIGKILL);
+}
+
+/* --- signals --- */
+
+static void stop_on_signal(struct master *m, int number)
+{
+    if (m->state == MASTER_STOPPING) {
+        hasten(m);
+        return;
+    }
+    report(REPORT_INFO, "stopping: %s", strsignal(number));
+    master_stop(m, number == SIGINT);
+}
+
+static void change_workers(struct master *m, const char *change)
+{
+    struct buffer answer = {0};
+    struct control_request request = {.count = 2, .word = {BYTES_LITERAL("workers"), bytes_of_string(change)}};
+    if (master_command(m, &request, &answer) != EXIT_STATUS_OK)
+        report(REPORT_WARNING, "%.*s", (int)answer.len - 1, (const char *)answer.base);
+    buffer_free(&answer);
+}
+
+static void reload_on_signal(struct master *m)
+{
+    struct buffer answer = {0};
+    (void)reload(m, &answer); /* which says in the log what it did */
+    buffer_free(&answer);
 }
 
 static void on_signal(struct master *m, int number)
@@ -399,19 +271,19 @@ static void on_signal(struct master *m, int number)
     switch (number) {
     case SIGCHLD:
         reap(m);
-        return;
-    case SIGHUP:
-        report(REPORT_INFO, "SIGHUP: nothing to reload; restart talead to change its settings");
-        return;
-    default:
         break;
+    case SIGHUP:
+        reload_on_signal(m);
+        break;
+    case SIGTTIN:
+        change_workers(m, "+1");
+        break;
+    case SIGTTOU:
+        change_workers(m, "-1");
+        break;
+    default:
+        stop_on_signal(m, number);
     }
-    if (m->state == MASTER_STOPPING) {
-        hasten(m);
-        return;
-    }
-    report(REPORT_INFO, "stopping: %s", strsignal(number));
-    stop(m);
 }
 
 static void take_signals(struct master *m)
@@ -421,7 +293,9 @@ static void take_signals(struct master *m)
         on_signal(m, (int)info.ssi_signo);
 }
 
-/* The service manager waits longer while a long recovery makes progress. */
+/* --- the service manager --- */
+
+/* It waits longer while a long recovery makes progress. */
 static void tell_recovery(struct master *m)
 {
     uint32_t percent = atomic_load(&m->border->recovery_percent);
@@ -433,15 +307,100 @@ static void tell_recovery(struct master *m)
                (unsigned long long)atomic_load(&m->border->recovery_seconds_left), RECOVERY_PATIENCE_US);
 }
 
-static void on_arbiter_state(struct master *m)
+/* Has its process gone round its loop of late? */
+static bool is_alive(const struct master *m, uint64_t alive_ns, uint64_t patience_ns)
+{
+    uint64_t now = clock_monotonic_ns();
+    uint64_t since = alive_ns > m->watched_since_ns ? alive_ns : m->watched_since_ns;
+    return since >= now || now - since < patience_ns;
+}
+
+/*
+ * Without an arbiter a new worker waits, and is not to blame; and after a pause
+ * of all of talead (SIGSTOP, a machine that slept) every child looks silent.
+ */
+static void keep_watch(struct master *m)
+{
+    uint64_t now = clock_monotonic_ns();
+    if (atomic_load(&m->border->arbiter_state) != ARBITER_READY || now - m->ticked_ns > 3 * TICK_MS * 1000000ull)
+        m->watched_since_ns = now;
+    m->ticked_ns = now;
+}
+
+static bool all_make_progress(const struct master *m, uint64_t patience_ns)
+{
+    enum arbiter_state state = atomic_load(&m->border->arbiter_state);
+    if (m->state == MASTER_STOPPING || state == ARBITER_RECOVERING)
+        return true;
+    if (state != ARBITER_READY || !is_alive(m, atomic_load(&m->border->arbiter_alive_ns), patience_ns))
+        return false;
+    for (uint32_t n = 0; n < WORKER_MAX; n++)
+        if (child_serves(&m->worker[n]) &&
+            (m->worker[n].pid == 0 || !is_alive(m, atomic_load(&m->border->worker[n].alive_ns), patience_ns)))
+            return false;
+    return true;
+}
+
+/* Of what the unit's WatchdogSec leaves half is for us to notice, and half to tell. */
+static void feed_watchdog(struct master *m)
+{
+    uint64_t now = clock_monotonic_ns();
+    if (m->watchdog_ns == 0 || now - m->watchdog_fed_ns < m->watchdog_ns / 4 || !all_make_progress(m, m->watchdog_ns / 2))
+        return;
+    m->watchdog_fed_ns = now;
+    sd_notify(0, "WATCHDOG=1");
+}
+
+static void read_watchdog(struct master *m)
+{
+    uint64_t timeout_us = 0;
+    if (sd_watchdog_enabled(1, &timeout_us) > 0)
+        m->watchdog_ns = timeout_us * 1000;
+}
+
+/* --- children that hang --- */
+
+static void kill_hung(const struct master *m, const char *name, pid_t pid, _Atomic uint64_t *alive_ns,
+                      uint64_t patience_ns)
+{
+    if (pid == 0 || is_alive(m, atomic_load(alive_ns), patience_ns))
+        return;
+    report(REPORT_ERROR, "%s %d is killed: it has made no progress for %llu s", name, (int)pid,
+           (unsigned long long)(patience_ns / 1000000000));
+    atomic_store(alive_ns, UINT64_MAX); /* once */
+    kill(pid, SIGKILL);
+}
+
+static void kill_what_hangs(struct master *m)
+{
+    uint64_t patience_ns = m->settings.hang_timeout_secs * 1000000000ull;
+    if (patience_ns == 0 || m->state != MASTER_SERVING)
+        return;
+    if (atomic_load(&m->border->arbiter_state) == ARBITER_READY)
+        kill_hung(m, "arbiter", m->arbiter.pid, &m->border->arbiter_alive_ns, patience_ns);
+    for (uint32_t n = 0; n < WORKER_MAX; n++) {
+        char name[32];
+        snprintf(name, sizeof name, "worker %u", n);
+        kill_hung(m, name, m->worker[n].pid, &m->border->worker[n].alive_ns, patience_ns);
+    }
+}
+
+/* --- the loop --- */
+
+/* From here on nobody else serves the directory: the arbiter holds its lock. */
+static void open_control(struct master *m)
+{
+    if (m->control)
+        return;
+    int error = control_create(m->settings.data_dir, master_command, m, &m->control);
+    if (error)
+        report(REPORT_WARNING, "no admin command will reach this talead: cannot make %s/" DATA_DIR_CONTROL ": %s",
+               m->settings.data_dir, strerror(error));
+}
+
+static void begin_serving(struct master *m)
 {
     char address[LISTEN_ADDRESS_MAX];
-    uint64_t count;
-    ssize_t n = read(m->border->master_event_fd, &count, sizeof count);
-    (void)n;
-    tell_recovery(m);
-    if (m->state != MASTER_STARTING || atomic_load(&m->border->arbiter_state) != ARBITER_READY)
-        return;
     m->state = MASTER_SERVING;
     listen_address(m->api_fd, address);
     if (tokens_open_mode(m->tokens))
@@ -449,71 +408,109 @@ static void on_arbiter_state(struct master *m)
                "OPEN MODE: no token is configured, everybody who reaches %s may read and post; "
                "set TALEA_API_TOKEN or TALEA_TOKENS_FILE",
                address);
-    for (uint32_t i = 0; i < m->border->worker_count; i++)
-        start_worker(m, i);
+    worker_set_settle(m);
     report(REPORT_INFO, "ready: serving %s on http://%s with %u worker%s", m->settings.data_dir, address,
-           m->border->worker_count, m->border->worker_count == 1 ? "" : "s");
+           m->workers_wanted, m->workers_wanted == 1 ? "" : "s");
     sd_notifyf(0, "READY=1\nSTATUS=serving %s on http://%s", m->settings.data_dir, address);
 }
 
-/* Milliseconds until something is due; -1: nothing is. */
-static int next_deadline_ms(const struct master *m)
+static void follow_arbiter(struct master *m)
 {
-    uint64_t due = UINT64_MAX;
-    if (m->state == MASTER_STOPPING) {
+    uint64_t count;
+    ssize_t n = read(m->border->master_event_fd, &count, sizeof count);
+    (void)n;
+    enum arbiter_state state = atomic_load(&m->border->arbiter_state);
+    if (m->state != MASTER_STOPPING && (state == ARBITER_RECOVERING || state == ARBITER_READY))
+        open_control(m);
+    tell_recovery(m);
+    if (m->state == MASTER_STARTING && state == ARBITER_READY)
+        begin_serving(m);
+}
+
+static void tick(struct master *m)
+{
+    status_sample(m->status, m);
+    keep_watch(m);
+    kill_what_hangs(m);
+    feed_watchdog(m);
+}
+
+/* Until something is due. */
+static int wait_ms(const struct master *m, uint64_t next_tick_ns)
+{
+    uint64_t now = clock_monotonic_ns(), due = next_tick_ns;
+    if (m->state == MASTER_STOPPING && m->stop_deadline_ns < due)
         due = m->stop_deadline_ns;
-    } else {
-        if (m->arbiter.start_again_ns)
-            due = m->arbiter.start_again_ns;
-        for (uint32_t n = 0; n < m->border->worker_count; n++)
-            if (m->worker[n].start_again_ns && m->worker[n].start_again_ns < due)
-                due = m->worker[n].start_again_ns;
-    }
-    if (due == UINT64_MAX)
-        return -1;
-    uint64_t now = now_ms(), at = due / 1000000 + 1;
-    return at <= now ? 0 : (int)(at - now);
+    if (child_is_waiting(&m->arbiter) && m->arbiter.start_again_ns < due)
+        due = m->arbiter.start_again_ns;
+    if (m->state == MASTER_SERVING && worker_set_due_ns(m) < due)
+        due = worker_set_due_ns(m);
+    return due <= now ? 0 : (int)((due - now) / 1000000 + 1);
+}
+
+static size_t gather_polls(const struct master *m, struct pollfd polls[static 2 + CONTROL_POLLS_MAX])
+{
+    polls[0] = (struct pollfd){.fd = m->signal_fd, .events = POLLIN};
+    polls[1] = (struct pollfd){.fd = m->border->master_event_fd, .events = POLLIN};
+    return 2 + (m->control ? control_polls(m->control, polls + 2) : 0);
 }
 
 static void supervise(struct master *m)
 {
-    struct pollfd fds[] = {
-        {.fd = m->signal_fd, .events = POLLIN},
-        {.fd = m->border->master_event_fd, .events = POLLIN},
-    };
+    struct pollfd polls[2 + CONTROL_POLLS_MAX];
+    uint64_t next_tick_ns = 0;
     for (;;) {
         if (m->state == MASTER_STOPPING && go_on_stopping(m))
             return;
-        (void)poll(fds, 2, next_deadline_ms(m));
+        if (clock_monotonic_ns() >= next_tick_ns) {
+            next_tick_ns = clock_monotonic_ns() + TICK_MS * 1000000ull;
+            tick(m);
+        }
+        size_t count = gather_polls(m, polls);
+        (void)poll(polls, count, wait_ms(m, next_tick_ns));
         take_signals(m);
-        on_arbiter_state(m);
+        follow_arbiter(m);
+        if (count > 2)
+            control_serve(m->control, polls + 2, count - 2);
         start_what_is_due(m);
     }
 }
 
 static int serve(struct master *m)
 {
-    int error = border_create((uint32_t)m->settings.workers, &m->border);
+    int error = border_create(&m->border);
     if (error) {
         report_usage_error("cannot make the shared memory: %s", strerror(error));
         return EXIT_STATUS_FAILED;
     }
+    m->status = status_create();
+    read_watchdog(m);
     block_signals(m);
     start_arbiter(m);
     supervise(m);
+    control_destroy(&m->control);
+    status_destroy(&m->status);
     border_destroy(&m->border);
     return m->exit_status;
 }
 
+static void forget_token(struct master *m)
+{
+    if (m->token_of_environment)
+        explicit_bzero(m->token_of_environment, strlen(m->token_of_environment));
+    free(m->token_of_environment);
+}
+
 int master_serve(const char *config_path)
 {
-    struct master m = {.state = MASTER_STARTING, .pid = getpid()};
+    struct master m = {.state = MASTER_STARTING, .config_path = config_path, .pid = getpid()};
     int status = EXIT_STATUS_FAILED;
     report_set_process("master");
-    if (load(&m, config_path) == 0 && open_listeners(&m) == 0) {
+    if (load(&m) == 0 && open_listeners(&m) == 0) {
         setproctitle("-talead: master %s", m.settings.data_dir);
         status = serve(&m);
     }
+    forget_token(&m);
     tokens_destroy(&m.tokens);
     settings_free(&m.settings);
     return status;

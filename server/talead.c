@@ -11,6 +11,7 @@
 #include "common/exit_status.h"
 #include "common/report.h"
 #include "common/settings.h"
+#include "server/admin.h"
 #include "server/arguments.h"
 #include "server/backup.h"
 #include "server/dump.h"
@@ -60,6 +61,32 @@ static const struct command commands[] = {
      "as the event stream sends them: all, or those of one book, or those whose seq is SEQ or more.\n"
      "The ledger may be served meanwhile.\n",
      dump_command},
+    {"status", "talead status [--follow] [--json] [--db-url log://DIR] [--config FILE]", "how a running talead does",
+     "Version, head and sizes of the ledger that is served; of each worker its age, connections and\n"
+     "rate; of the arbiter its commits and where its time goes; and in one sentence what limits the\n"
+     "rate now. Rates and shares are those of the last ten seconds. --follow: again each second.\n",
+     status_command},
+    {"workers", "talead workers [N|+N|-N] [--advise] [--json] [--db-url log://DIR] [--config FILE]",
+     "show or change the number of workers",
+     "Without an argument shows the workers. With one changes how many serve, until the next start or\n"
+     "a reload that brings another TALEA_WORKERS: new ones take connections at once, leaving ones answer\n"
+     "what they have, and clients of event streams are told to come again. --advise says from what was\n"
+     "measured whether more would help, and why.\n",
+     workers_command},
+    {"reload", "talead reload [--db-url log://DIR] [--config FILE]", "read settings and tokens again",
+     "Workers with the new settings and tokens take the place of the old, whose event streams end. Names\n"
+     "what is changed but takes a restart. With a fault in a file nothing is changed. As SIGHUP.\n",
+     reload_command},
+    {"stop", "talead stop [--fast] [--db-url log://DIR] [--config FILE]", "stop a running talead",
+     "Requests under way are answered first, for as long as TALEA_STOP_TIMEOUT_SECS says; --fast gives\n"
+     "them one second. What is acknowledged is durable in either case. Returns when talead has ended.\n",
+     stop_command},
+    {"snapshot", "talead snapshot [--json] [--db-url log://DIR] [--config FILE]", "make a snapshot of the index now",
+     "Returns when it is on stable storage. Posts go on meanwhile.\n", snapshot_command},
+    {"books", "talead books [--json] [--db-url log://DIR] [--config FILE]", "list the books of a running talead",
+     "Each with its number of events and the time of the last, in the order of their first use; --json:\n"
+     "one object in each line.\n",
+     books_command},
     {"reindex", "talead reindex DIR", "rebuild what is derived from the log",
      "Throws the index and the spilled idempotency keys of the ledger in DIR away and builds both\n"
      "from the log, all of which it proves on the way. The ledger must not be served meanwhile.\n",

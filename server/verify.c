@@ -251,7 +251,7 @@ static int open_keys(struct verify *v, struct uuid ledger)
     if (error) /* nothing spilled yet; or the state is no state, which a start rebuilds, but it is damage */
         key_reader_close(&v->keys);
     if (error && error != ENOENT)
-        return fault_set(&v->fault, "damaged: %s/" DATA_DIR_IDEMPOTENCY " is none of this ledger's: talead reindex %s "
+        return fault_set(&v->fault, "damaged: %s/" DATA_DIR_IDEMPOTENCY " is damaged or another ledger's: talead reindex %s "
                          "makes it anew", v->data_dir, v->data_dir);
     return 0;
 }

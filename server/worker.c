@@ -10,6 +10,7 @@
 #include <bsd/unistd.h>
 
 #include "common/exit_status.h"
+#include "common/process.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
 #include "server/answers.h"
@@ -18,6 +19,7 @@
 #include "server/submissions.h"
 
 #define SLEEP_MAX_MS 10000
+#define REST_MAX_NS (5 * 1000000000ull) /* for connections between two requests, when their worker leaves */
 
 static volatile sig_atomic_t told_to_leave;
 static struct bell *own_bell;
@@ -119,7 +121,8 @@ void exchange_read_failed(struct exchange *e, int error)
 static uint64_t requests_in_flight(const struct worker *w)
 {
     uint64_t sum = 0;
-    for (uint64_t n = 0; n < w->settings->workers; n++)
+    uint32_t slots = atomic_load_explicit(&w->border->slot_count, memory_order_relaxed);
+    for (uint32_t n = 0; n < slots; n++)
         sum += atomic_load_explicit(&w->border->worker[n].in_flight, memory_order_relaxed);
     return sum;
 }
@@ -191,6 +194,7 @@ static void on_request(void *context, struct http_request *http, bool on_metrics
 static void on_tick(void *context)
 {
     struct worker *w = context;
+    atomic_store_explicit(&w->slot->alive_ns, clock_monotonic_ns(), memory_order_relaxed);
     submissions_expire(w->submissions);
     event_streams_tick(w->event_streams);
 }
@@ -241,13 +245,25 @@ static void set_up_signals(struct worker *w)
 
 static bool should_leave(const struct worker *w)
 {
-    return told_to_leave || atomic_load(&w->slot->order) == ORDER_DRAIN;
+    return told_to_leave || atomic_load(&w->slot->order) != ORDER_RUN;
+}
+
+/*
+ * May connections go that rest between two requests? Not while others serve:
+ * a request that is on its way just then would be lost. Each is told to close
+ * with its next answer, and after a while those that never come again go.
+ */
+static bool resting_may_go(const struct worker *w)
+{
+    return atomic_load(&w->slot->order) == ORDER_DRAIN || atomic_load(&w->slot->connections) == 0 ||
+           clock_monotonic_ns() - w->draining_since_ns >= REST_MAX_NS;
 }
 
 /* Nothing is left to do: no request is under way, no stream is open. */
 static bool has_left(const struct worker *w)
 {
-    return w->draining && atomic_load(&w->slot->in_flight) == 0 && atomic_load(&w->slot->event_streams) == 0;
+    return w->draining && atomic_load(&w->slot->in_flight) == 0 && atomic_load(&w->slot->event_streams) == 0 &&
+           resting_may_go(w);
 }
 
 static bool leave_if_told(struct worker *w)
@@ -255,8 +271,10 @@ static bool leave_if_told(struct worker *w)
     if (!w->draining && !should_leave(w))
         return false;
     bool first = !w->draining;
-    if (first)
+    if (first) {
+        w->draining_since_ns = clock_monotonic_ns();
         http_drain(w->http);
+    }
     w->draining = true;
     return event_streams_end(w->event_streams) || first;
 }
@@ -298,6 +316,7 @@ void worker_run(struct border *border, uint32_t number, uint32_t generation, con
     char name[32];
     snprintf(name, sizeof name, "worker %u", number);
     report_set_process(name);
+    process_set_oom_score(OOM_SCORE_WORKER);
     setproctitle("-talead: worker %u %s", number, settings->data_dir);
     set_up_signals(&w);
     open_ledger(&w);

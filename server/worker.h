@@ -34,6 +34,7 @@ struct worker {
     struct buffer answer;  /* the JSON of the answer being written */
     struct buffer scratch; /* bytes of an event being read */
     bool draining;
+    uint64_t draining_since_ns;
 };
 
 /* One request, from its arrival to its answer. Lives in the request's arena. */
