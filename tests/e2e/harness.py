@@ -195,6 +195,10 @@ class Ledger:
         wait_until(lambda: not any(is_running(p) for p in pids), "all processes to be gone")
         self.process = None
 
+    def wait_for_snapshot(self):
+        folder = os.path.join(self.dir, "snapshots")
+        wait_until(lambda: any(n.endswith(".mdb") for n in os.listdir(folder)), "a snapshot")
+
     def restart(self):
         self.stop()
         self.start()
@@ -338,6 +342,16 @@ class Ledger:
             environment.setdefault("TALEA_TOKEN", self.token)
         return subprocess.run([TALEA, *arguments], input=input, env=environment, text=True, capture_output=True,
                               timeout=timeout)
+
+    def admin(self, *arguments, timeout=PATIENCE_S):
+        """talead ARGUMENTS, which finds this ledger as its operator's shell would."""
+        return subprocess.run([TALEAD, *arguments], cwd=self.home, env=self.env, text=True, capture_output=True,
+                              timeout=timeout)
+
+    def status(self):
+        done = self.admin("status", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
     # --- event streams ---
 

@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 
-from harness import PATIENCE_S, TALEAD, clean_environment, posting_meanwhile, sale, wait_until
+from harness import PATIENCE_S, TALEAD, clean_environment, posting_meanwhile, sale
 from log_forge import batches, flip
 
 RESULT = re.compile(r"backup: (\S+) holds (\S+): (\d+) new batches, (\d+) bytes, in \d+\.\d s; "
@@ -74,13 +74,9 @@ def tree(path):
     return found
 
 
-def wait_for_snapshot(ledger):
-    wait_until(lambda: any(n.endswith(".mdb") for n in os.listdir(os.path.join(ledger.dir, "snapshots"))), "a snapshot")
-
-
 def test_a_copy_of_a_served_ledger_is_served_as_it_is(make_ledger):
     ledger = filled(make_ledger)
-    wait_for_snapshot(ledger)
+    ledger.wait_for_snapshot()
     acknowledged = dict(ledger.acknowledged)
     to = ledger.home + "/copy"
     _, head, position = backed_up(ledger, to)
@@ -184,7 +180,7 @@ def test_a_backup_is_never_written_over_or_mixed(make_ledger):
 
 def test_a_ledger_that_was_set_back_does_not_continue_a_later_backup(make_ledger):
     ledger = filled(make_ledger)
-    early = shutil.copytree(ledger.dir, ledger.home + "/early", ignore=shutil.ignore_patterns("LOCK", "index", "idempotency"))
+    early = shutil.copytree(ledger.dir, ledger.home + "/early", ignore=shutil.ignore_patterns("LOCK", "control", "index", "idempotency"))
     to = ledger.home + "/copy"
     post_more(ledger, "later", 5)
     ledger.stop()
@@ -198,7 +194,7 @@ def test_a_ledger_that_was_set_back_does_not_continue_a_later_backup(make_ledger
 
 def test_damage_is_not_copied_in_silence(make_ledger):
     ledger = filled(make_ledger)
-    wait_for_snapshot(ledger)
+    ledger.wait_for_snapshot()
     ledger.stop()
     path = ledger.segments()[1]
     at = list(batches(open(path, "rb").read()))[2][0]

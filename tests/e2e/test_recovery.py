@@ -54,7 +54,7 @@ def test_index_snapshot_and_log_alone_all_give_the_same_ledger(make_ledger):
     ledger = make_ledger(log_snapshot_every=500, log_segment_max=200_000, log_idem_hot_cap=300)
     fill(ledger, 1, 3000)
     before = picture(ledger)
-    assert os.listdir(os.path.join(ledger.dir, "snapshots"))
+    ledger.wait_for_snapshot()
     ledger.restart()
     assert picture(ledger) == before, "with the index as it was"
     ledger.kill9()

@@ -88,6 +88,7 @@ def test_a_head_that_was_noted_is_found_again_or_missed(make_ledger):
 
 def test_it_begins_at_a_snapshot(make_ledger):
     ledger = filled(make_ledger)
+    ledger.wait_for_snapshot()
     ledger.stop()
     folder = os.path.join(ledger.dir, "snapshots")
     name = sorted(os.listdir(folder))[-1]
@@ -240,7 +241,7 @@ def test_a_sealed_index_with_another_byte_is_not_believed(make_ledger):
 
 
 def test_a_flipped_byte_in_the_spilled_keys_is_found(make_ledger):
-    ledger = filled(make_ledger)
+    ledger = filled(make_ledger, posts=400)  # so that the key lies on a page that no later commit changes
     ledger.stop()
     path = os.path.join(ledger.dir, "idempotency", "data.mdb")
     tx_id = bytes.fromhex(ledger.acknowledged[("a", "k0")][0].replace("-", ""))
