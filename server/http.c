@@ -28,6 +28,7 @@
 #define ACCEPTS_PER_ROUND 16
 #define TICK_MS 1000
 #define ACCEPT_PAUSE_MS 100
+#define DRAIN_GRACE_MS 1000 /* for requests that were to come, or to come whole, when it began to leave */
 #define IDLE_TIMEOUT_MS 60000
 #define SPARE_ARENAS_MAX 256
 
@@ -53,6 +54,9 @@ struct http_server {
     h2o_timeout_entry_t pause;
     bool paused;
     bool draining;
+    h2o_timeout_t grace_timeout;
+    h2o_timeout_entry_t grace;
+    bool grace_over;
     struct arena *spare_arenas[SPARE_ARENAS_MAX];
     int spare_arena_count;
 };
@@ -456,6 +460,7 @@ struct http_server *http_server_create(const struct http_config *config)
     h2o_context_init(&server->context, h2o_evloop_create(), &server->h2o);
     h2o_timeout_init(server->context.loop, &server->tick_timeout, TICK_MS);
     h2o_timeout_init(server->context.loop, &server->pause_timeout, ACCEPT_PAUSE_MS);
+    h2o_timeout_init(server->context.loop, &server->grace_timeout, DRAIN_GRACE_MS);
     server->tick.cb = on_tick;
     h2o_timeout_link(server->context.loop, &server->tick_timeout, &server->tick);
     add_listener(server, config->api_fd, api);
@@ -495,11 +500,41 @@ void http_watch(struct http_server *server, int fd, void (*readable)(void *conte
     h2o_socket_read_start(server->watched, on_watched);
 }
 
+/* close(2) and nothing else: what waits in the queue is for whoever holds the socket, too. */
+static void stop_listening(struct http_server *server)
+{
+    for (int i = 0; i < server->listener_count; i++)
+        h2o_socket_close(server->listeners[i].socket);
+    server->listener_count = 0;
+}
+
+static void end_grace(h2o_timeout_entry_t *entry)
+{
+    struct http_server *server = H2O_STRUCT_FROM_MEMBER(struct http_server, grace, entry);
+    server->grace_over = true;
+}
+
 void http_drain(struct http_server *server)
 {
     if (server->draining)
         return;
     server->draining = true;
-    set_listening(server, false);
+    stop_listening(server);
     h2o_context_request_shutdown(&server->context);
+    server->grace.cb = end_grace;
+    h2o_timeout_link(server->context.loop, &server->grace_timeout, &server->grace);
+}
+
+/* Nothing was answered on it yet, or a part of a request is there. (h2o has a request for each connection.) */
+static int expects_request(h2o_req_t *req, void *context)
+{
+    const h2o_socket_t *socket = req->conn->callbacks->get_socket(req->conn);
+    (void)context;
+    return socket->bytes_written == 0 || socket->input->size > 0;
+}
+
+bool http_expects_requests(struct http_server *server)
+{
+    return !server->grace_over &&
+           server->h2o.http1.callbacks.foreach_request(&server->context, expects_request, NULL) != 0;
 }

@@ -49,6 +49,13 @@ void http_watch(struct http_server *server, int fd, void (*readable)(void *conte
 /* No more connections are accepted, those that are open close after their current answer. */
 void http_drain(struct http_server *server);
 
+/*
+ * After http_drain: true, for a second at most, while a connection that was
+ * accepted has had no answer yet, or a request has come in part. Whoever leaves
+ * before breaks a connection that the next talead would have served.
+ */
+bool http_expects_requests(struct http_server *server);
+
 /* --- a request --- */
 
 struct bytes http_method(const struct http_request *request);

@@ -259,11 +259,11 @@ static bool resting_may_go(const struct worker *w)
            clock_monotonic_ns() - w->draining_since_ns >= REST_MAX_NS;
 }
 
-/* Nothing is left to do: no request is under way, no stream is open. */
+/* Nothing is left to do: no request is under way or about to come, no stream is open. */
 static bool has_left(const struct worker *w)
 {
     return w->draining && atomic_load(&w->slot->in_flight) == 0 && atomic_load(&w->slot->event_streams) == 0 &&
-           resting_may_go(w);
+           !http_expects_requests(w->http) && resting_may_go(w);
 }
 
 static bool leave_if_told(struct worker *w)
