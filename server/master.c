@@ -64,9 +64,13 @@ static int load(struct master *m)
 static int open_listeners(struct master *m)
 {
     char error[512];
-    m->metrics_fd = -1;
-    int failed = listen_on(m->settings.bind, "TALEA_BIND", &m->api_fd, error, sizeof error);
-    if (failed == 0 && m->settings.metrics_bind)
+    struct listen_inherited inherited;
+    int failed = listen_inherit(&inherited, error, sizeof error);
+    m->api_fd = inherited.api_fd;
+    m->metrics_fd = inherited.metrics_fd;
+    if (failed == 0 && m->api_fd < 0)
+        failed = listen_on(m->settings.bind, "TALEA_BIND", &m->api_fd, error, sizeof error);
+    if (failed == 0 && m->metrics_fd < 0 && m->settings.metrics_bind)
         failed = listen_on(m->settings.metrics_bind, "TALEA_METRICS_BIND", &m->metrics_fd, error, sizeof error);
     /* The same command twice: what is wrong is not the address. */
     if (failed == EADDRINUSE && data_dir_is_locked(m->settings.data_dir))
