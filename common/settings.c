@@ -1,7 +1,7 @@
 /*
- * Settings out of the environment, `.env` and a YAML file. For each row of the
- * table the first source that has a value decides; the value is checked and
- * put into its field. The first fault ends it with one line.
+ * Settings out of the environment, a credential, `.env` and a YAML file. For
+ * each row of the table the first source that has a value decides; the value is
+ * checked and put into its field. The first fault ends it with one line.
  */
 #include "common/settings.h"
 
@@ -15,9 +15,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/credential.h"
 #include "common/dotenv.h"
 #include "common/exit_status.h"
 #include "common/report.h"
+#include "common/small_file.h"
 #include "common/yaml_doc.h"
 
 #define SHOWN_CHARACTERS_MAX 40
@@ -26,6 +28,7 @@
 #define KEY_COMPARED_MAX 64
 
 struct sources {
+    struct buffer credential; /* of the setting that was looked for last */
     struct dotenv *dotenv;
     const char *dotenv_path;
     struct yaml_doc yaml;
@@ -35,7 +38,7 @@ struct sources {
 /* A value, and where it stood: "" for the environment and defaults, else " (in .env)", " (talead.yaml:3)". */
 struct found {
     const char *text; /* NULL: no source has it */
-    bool unusable;    /* a YAML value that is no scalar, or holds a NUL */
+    const char *unusable; /* why, when it is no text: a YAML value that is no scalar, or holds a NUL */
     char origin[ORIGIN_TEXT_MAX];
 };
 
@@ -154,7 +157,7 @@ static int assign(const struct setting *setting, const struct found *found, stru
     void *field = (char *)s + setting->offset;
     int error = 0;
     if (found->unusable)
-        return refuse(fault, setting, found, "must be a single value without NUL characters");
+        return refuse(fault, setting, found, "%s", found->unusable);
     if (found->text[0] == '\0')
         return refuse(fault, setting, found, "must not be empty");
     switch (setting->kind) {
@@ -200,14 +203,28 @@ static void find_in_yaml(struct sources *from, const struct setting *setting, st
     found->text = yaml_node_is_null(node) ? "" : yaml_node_text(node);
     if (!found->text) {
         found->text = "";
-        found->unusable = true;
+        found->unusable = "must be a single value without NUL characters";
     }
     snprintf(found->origin, sizeof found->origin, " (%s:%d)", from->yaml.path, yaml_node_line(node));
+}
+
+static void find_credential(struct sources *from, const struct setting *setting, struct found *found)
+{
+    small_file_wipe(&from->credential);
+    if (!setting->credential)
+        return;
+    int error = credential_read(setting->credential, &from->credential, &found->unusable);
+    if (error == ENOENT)
+        return;
+    found->text = error ? "" : (const char *)from->credential.base;
+    snprintf(found->origin, sizeof found->origin, " (credential %s)", setting->credential);
 }
 
 static void find_value(struct sources *from, const struct setting *setting, struct found *found)
 {
     *found = (struct found){.text = getenv(setting->env)};
+    if (!found->text)
+        find_credential(from, setting, found);
     if (found->text)
         return;
     found->text = dotenv_get(from->dotenv, setting->env);
@@ -315,6 +332,7 @@ static int open_sources(const char *config_path, const char *dotenv_path, struct
 
 static void close_sources(struct sources *from)
 {
+    small_file_wipe(&from->credential);
     if (from->has_yaml)
         yaml_doc_close(&from->yaml);
     dotenv_destroy(&from->dotenv);

@@ -6,8 +6,9 @@
  * reload takes it, and one line of help; parsing, --help, the manual page's
  * table and the README's are checked against it.
  *
- * Precedence: environment, `.env` in the working directory, the YAML file of
- * --config, the default. A value that does not parse, or lies outside its
+ * Precedence: environment, the service's credential (for the one setting that
+ * has such), `.env` in the working directory, the YAML file of --config, the
+ * default. A value that does not parse, or lies outside its
  * range, is `invalid TALEA_X: <why>` whichever of them it came from; behind it
  * stands where, when that was a file. Set but empty is a value, and none that
  * parses: nothing falls through to the next source in silence.
@@ -49,6 +50,7 @@ struct setting {
     const char *unit;     /* "requests", "bytes"; NULL for texts */
     int reloadable;       /* a reload takes it */
     int required;
+    const char *credential; /* its file in $CREDENTIALS_DIRECTORY; NULL: it is in none */
     const char *help;     /* one line, no full stop */
 };
 

@@ -25,6 +25,7 @@ const struct setting settings_table[] = {
      .yaml = "api_token",
      .kind = SETTING_SECRET,
      .offset = FIELD(api_token),
+     .credential = "talea-api-token",
      .reloadable = 1,
      .help = "bearer token that may read and write all books"},
     {.env = "TALEA_TOKENS_FILE",

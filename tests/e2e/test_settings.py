@@ -108,3 +108,34 @@ def test_metrics_bind_opens_a_second_listener(make_ledger):
     ledger = make_ledger(metrics_bind=f"127.0.0.1:{free_port()}")
     assert ledger.request("GET", "/metrics").status == 404
     wait_until(lambda: ledger.request("GET", "/health").status == 200, "health")
+
+
+def with_credential(ledger, text):
+    ledger.env["CREDENTIALS_DIRECTORY"] = ledger.home
+    write(ledger, "talea-api-token", text)
+    return ledger
+
+
+def test_the_token_may_come_as_a_credential_of_the_service(make_ledger):
+    ledger = with_credential(make_ledger(start=False), "s3cret-of-the-service\n")
+    write(ledger, ".env", "TALEA_API_TOKEN=of-dotenv\n")
+    ledger.token = "s3cret-of-the-service"
+    ledger.start()
+    ledger.register()
+    assert "OPEN MODE" not in ledger.stderr_text()
+    ledger.token = "of-dotenv"
+    assert ledger.request("POST", "/v1/assets", {}).status == 401
+
+
+def test_the_environment_beats_the_credential(make_ledger):
+    ledger = with_credential(make_ledger(start=False, api_token="of-environment"), "of-credential")
+    ledger.start().register()
+
+
+@pytest.mark.parametrize("text", ["", "\n", "s3cret\n\n", "s3cret" * 1000])
+def test_a_bad_credential_stops_the_start_with_one_line_and_is_not_shown(make_ledger, text):
+    ledger = with_credential(make_ledger(start=False), text)
+    assert ledger.start_refused() == 1
+    lines = ledger.stderr_text().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("talead: invalid TALEA_API_TOKEN: "), lines
+    assert lines[0].endswith("(credential talea-api-token)") and "s3cret" not in lines[0]

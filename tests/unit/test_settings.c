@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,6 +23,8 @@ static int forget_settings(void **state)
     (void)state;
     for (size_t i = 0; i < settings_table_count; i++)
         unsetenv(settings_table[i].env);
+    unsetenv("CREDENTIALS_DIRECTORY");
+    unlink("talea-api-token");
     unlink(".env");
     unlink("talead.yaml");
     error[0] = '\0';
@@ -634,6 +637,109 @@ static void secret_is_in_no_error_of_another_setting(void **state)
     }
 }
 
+static void write_credential(const void *bytes, size_t length)
+{
+    setenv("CREDENTIALS_DIRECTORY", ".", 1);
+    scratch_dir_write("talea-api-token", bytes, length);
+}
+
+static void assert_token(const char *expected)
+{
+    struct settings s = load_with_db_url();
+    assert_string_equal(s.api_token, expected);
+    settings_free(&s);
+}
+
+static void credential_stands_between_environment_and_dotenv(void **state)
+{
+    (void)state;
+    write_file("talead.yaml", "api_token: of-yaml\n");
+    write_file(".env", "TALEA_API_TOKEN=of-dotenv\n");
+    write_credential("of-credential\n", 14);
+    setenv("TALEA_API_TOKEN", "of-environment", 1);
+    assert_token("of-environment");
+    unsetenv("TALEA_API_TOKEN");
+    assert_token("of-credential");
+    unlink("talea-api-token");
+    assert_token("of-dotenv");
+    unlink(".env");
+    assert_token("of-yaml");
+}
+
+static void credential_is_for_the_token_alone(void **state)
+{
+    struct settings s;
+    (void)state;
+    write_credential("t", 1);
+    scratch_dir_write("talea-bind", "h:1", 3);
+    scratch_dir_write("TALEA_BIND", "h:1", 3);
+    s = load_with_db_url();
+    assert_string_equal(s.bind, "127.0.0.1:8080");
+    settings_free(&s);
+}
+
+static void credential_loses_one_newline(void **state)
+{
+    (void)state;
+    write_credential("no newline", 10);
+    assert_token("no newline");
+    write_credential("two\n\n", 5);
+    setenv("TALEA_DB_URL", "log://d", 1);
+    assert_refused("invalid TALEA_API_TOKEN: must not hold control characters (credential talea-api-token)");
+}
+
+static void empty_credential_is_refused(void **state)
+{
+    (void)state;
+    setenv("TALEA_DB_URL", "log://d", 1);
+    write_credential("", 0);
+    assert_refused("invalid TALEA_API_TOKEN: must not be empty (credential talea-api-token)");
+    write_credential("\n", 1);
+    assert_refused("invalid TALEA_API_TOKEN: must not be empty (credential talea-api-token)");
+}
+
+static void credential_has_4096_bytes_at_most(void **state)
+{
+    char text[4097];
+    (void)state;
+    memset(text, 't', sizeof text);
+    write_credential(text, 4096);
+    setenv("TALEA_DB_URL", "log://d", 1);
+    struct settings s = load();
+    assert_int_equal(strlen(s.api_token), 4096);
+    settings_free(&s);
+    write_credential(text, 4097);
+    assert_refused("invalid TALEA_API_TOKEN: must not be longer than 4096 bytes (credential talea-api-token)");
+}
+
+static void credential_with_a_nul_is_refused_unseen(void **state)
+{
+    (void)state;
+    write_credential("s3c\0ret", 7);
+    setenv("TALEA_DB_URL", "log://d", 1);
+    assert_refused("invalid TALEA_API_TOKEN: must be a single value without NUL characters (credential talea-api-token)");
+}
+
+static void credential_that_cannot_be_read_is_refused(void **state)
+{
+    (void)state;
+    setenv("CREDENTIALS_DIRECTORY", ".", 1);
+    setenv("TALEA_DB_URL", "log://d", 1);
+    assert_int_equal(mkdir("talea-api-token", 0700), 0);
+    assert_refused("invalid TALEA_API_TOKEN: cannot be read: it is a directory (credential talea-api-token)");
+    assert_int_equal(rmdir("talea-api-token"), 0);
+}
+
+static void without_a_credential_the_next_source_decides(void **state)
+{
+    (void)state;
+    write_file(".env", "TALEA_API_TOKEN=of-dotenv\n");
+    setenv("CREDENTIALS_DIRECTORY", "", 1);
+    assert_token("of-dotenv");
+    setenv("CREDENTIALS_DIRECTORY", "/nowhere", 1);
+    assert_token("of-dotenv");
+}
+
 static void free_empties_and_may_come_twice(void **state)
 {
     (void)state;
@@ -688,6 +794,14 @@ int main(void)
         SETTINGS_TEST(names_of_others_in_dotenv_do_not_matter),
         SETTINGS_TEST(token_that_no_header_can_carry_is_refused_unseen),
         SETTINGS_TEST(secret_is_in_no_error_of_another_setting),
+        SETTINGS_TEST(credential_stands_between_environment_and_dotenv),
+        SETTINGS_TEST(credential_is_for_the_token_alone),
+        SETTINGS_TEST(credential_loses_one_newline),
+        SETTINGS_TEST(empty_credential_is_refused),
+        SETTINGS_TEST(credential_has_4096_bytes_at_most),
+        SETTINGS_TEST(credential_with_a_nul_is_refused_unseen),
+        SETTINGS_TEST(credential_that_cannot_be_read_is_refused),
+        SETTINGS_TEST(without_a_credential_the_next_source_decides),
         SETTINGS_TEST(free_empties_and_may_come_twice),
     };
     return cmocka_run_group_tests(tests, scratch_dir_enter, scratch_dir_leave);
