@@ -38,9 +38,7 @@ static void decide(struct group_commit *c, const struct queued_draft *draft, int
 static void count_verdict(struct group_commit *c, const struct verdict *verdict)
 {
     struct arbiter_counters *counters = &c->border->arbiter;
-    counter_add(&counters->verdicts[verdict->code], 1);
-    if (verdict->deduplicated)
-        counter_add(&counters->replays, 1);
+    counter_add(verdict->deduplicated ? &counters->replays : &counters->verdicts[verdict->code], 1);
 }
 
 /* Every draft of the group has its verdict: count them, and answer the submissions that are complete. */

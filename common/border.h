@@ -121,11 +121,12 @@ struct worker_slot {
     struct ring_control submissions;  /* producer: the worker; consumer: the arbiter */
     struct ring_control completions;  /* the other way */
     struct worker_counters counters;  /* written by the worker */
+    _Atomic uint64_t restarts;        /* after deaths; written by the master */
 };
 
 struct arbiter_counters {
-    _Atomic uint64_t verdicts[VERDICT_CODE_COUNT]; /* drafts by outcome */
-    _Atomic uint64_t replays;                      /* of the posted: deduplicated */
+    _Atomic uint64_t verdicts[VERDICT_CODE_COUNT]; /* drafts by outcome; replays are no VERDICT_POSTED here */
+    _Atomic uint64_t replays;                      /* posts that were posted before: deduplicated */
     struct size_counts group_size;                 /* drafts decided in one group commit */
     struct fast_counts group_duration;             /* from the first draft taken to the answers */
     struct fast_counts fdatasync_duration;

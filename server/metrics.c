@@ -1,12 +1,19 @@
 #include "server/metrics.h"
 
 /*
- * Prometheus' text format, version 0.0.4. Names by its conventions: base
- * units, _total for counters, _seconds for times.
+ * Names by Prometheus' conventions: base units, _total for counters, _seconds
+ * for times. Every family is explained in talea-metrics(7); a test holds the
+ * page against what is written here.
+ *
+ * Counters lie in the workers' slots, where they outlive the worker; a slot
+ * that no worker has ever used is not looked at.
  */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "common/buffer.h"
+#include "server/metrics_text.h"
+#include "server/process_metrics.h"
 #include "server/worker.h"
 
 static const int statuses[] = {200, 204, 400, 401, 403, 404, 405, 408, 409, 415, 429, 500, 503};
@@ -32,61 +39,54 @@ void metrics_count_request(struct worker_counters *counters, enum route_id route
 
 /* --- writing --- */
 
-static void family(struct buffer *out, const char *name, const char *type, const char *help)
+static bool is_used(const struct worker_slot *slot)
 {
-    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void gauge(struct buffer *out, const char *name, const char *help, uint64_t value)
-{
-    family(out, name, "gauge", help);
-    buffer_printf(out, "%s %" PRIu64 "\n", name, value);
-}
-
-static void counter(struct buffer *out, const char *name, const char *help, uint64_t value)
-{
-    family(out, name, "counter", help);
-    buffer_printf(out, "%s %" PRIu64 "\n", name, value);
-}
-
-static void seconds(struct buffer *out, uint64_t ns)
-{
-    buffer_printf(out, "%" PRIu64 ".%09" PRIu64, ns / 1000000000u, ns % 1000000000u);
-}
-
-/* A bound as `le` writes it: no trailing zeros. */
-static void bound_seconds(struct buffer *out, uint64_t ns)
-{
-    uint64_t fraction = ns % 1000000000u;
-    buffer_printf(out, "%" PRIu64, ns / 1000000000u);
-    if (fraction == 0)
-        return;
-    int digits = 9;
-    for (; fraction % 10 == 0; fraction /= 10)
-        digits--;
-    buffer_printf(out, ".%0*" PRIu64, digits, fraction);
+    return atomic_load(&slot->generation) != 0;
 }
 
 static uint64_t sum_over_workers(const struct border *border, size_t offset)
 {
     uint64_t sum = 0;
     for (int n = 0; n < WORKER_MAX; n++)
-        sum += counter_get((const _Atomic uint64_t *)((const char *)&border->worker[n].counters + offset));
+        if (is_used(&border->worker[n]))
+            sum += counter_get((const _Atomic uint64_t *)((const char *)&border->worker[n].counters + offset));
     return sum;
 }
 
 #define SUM(border, field) sum_over_workers(border, offsetof(struct worker_counters, field))
 
+/*
+ * A counter that comes into the world with 1 has risen unseen: what alerts
+ * look at is there with 0. The rest, some 600 combinations that hardly ever
+ * happen, comes when it happens.
+ */
+static bool shown_from_start(unsigned route, unsigned method, int status)
+{
+    if (route == ROUTE_NONE || routes[route].on_metrics_listener || !route_takes(route, method))
+        return false;
+    switch (status) {
+    case 200:
+        return route != ROUTE_ASSETS && route != ROUTE_ACCOUNTS;
+    case 204:
+        return route == ROUTE_ASSETS || route == ROUTE_ACCOUNTS;
+    case 408:
+    case 429:
+        return method == METHOD_POST;
+    default:
+        return status == 500 || status == 503;
+    }
+}
+
 static void write_requests(struct buffer *out, const struct border *border)
 {
-    family(out, "talea_http_requests_total", "counter", "Requests answered.");
+    static const char name[] = "talea_http_requests_total";
+    metric_family(out, name, "counter", "Requests answered.");
     for (unsigned route = 0; route < ROUTE_COUNT; route++)
         for (unsigned method = 0; method < METHOD_COUNT; method++)
             for (unsigned status = 0; status < STATUS_COUNT; status++) {
                 uint64_t count = SUM(border, requests[route][method][status]);
-                if (count > 0)
-                    buffer_printf(out,
-                                  "talea_http_requests_total{method=\"%s\",route=\"%s\",status=\"%d\"} %" PRIu64 "\n",
+                if (count > 0 || shown_from_start(route, method, statuses[status]))
+                    buffer_printf(out, "%s{method=\"%s\",route=\"%s\",status=\"%d\"} %" PRIu64 "\n", name,
                                   methods[method], routes[route].path, statuses[status], count);
             }
 }
@@ -94,65 +94,24 @@ static void write_requests(struct buffer *out, const struct border *border)
 static void write_duration(struct buffer *out, const struct border *border, unsigned route, unsigned method)
 {
     uint64_t counts[LATENCY_BUCKET_COUNT + 1], all = 0;
+    char labels[96];
     for (unsigned b = 0; b <= LATENCY_BUCKET_COUNT; b++) {
         counts[b] = SUM(border, duration[route][method].bucket[b]);
         all += counts[b];
     }
     if (all == 0)
         return;
-    static const char name[] = "talea_http_request_duration_seconds";
-    uint64_t below = 0;
-    for (unsigned b = 0; b < LATENCY_BUCKET_COUNT; b++) {
-        below += counts[b];
-        buffer_printf(out, "%s_bucket{method=\"%s\",route=\"%s\",le=\"", name, methods[method], routes[route].path);
-        bound_seconds(out, latency_bucket_bound_ns(b));
-        buffer_printf(out, "\"} %" PRIu64 "\n", below);
-    }
-    buffer_printf(out, "%s_bucket{method=\"%s\",route=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", name, methods[method],
-                  routes[route].path, all);
-    buffer_printf(out, "%s_sum{method=\"%s\",route=\"%s\"} ", name, methods[method], routes[route].path);
-    seconds(out, SUM(border, duration[route][method].sum_ns));
-    buffer_printf(out, "\n%s_count{method=\"%s\",route=\"%s\"} %" PRIu64 "\n", name, methods[method],
-                  routes[route].path, all);
+    snprintf(labels, sizeof labels, "method=\"%s\",route=\"%s\"", methods[method], routes[route].path);
+    metric_latencies(out, "talea_http_request_duration_seconds", labels, counts,
+                     SUM(border, duration[route][method].sum_ns));
 }
 
 static void write_durations(struct buffer *out, const struct border *border)
 {
-    family(out, "talea_http_request_duration_seconds", "histogram", "From a request's arrival to its answer.");
+    metric_family(out, "talea_http_request_duration_seconds", "histogram", "From a request's arrival to its answer.");
     for (unsigned route = 0; route < ROUTE_COUNT; route++)
         for (unsigned method = 0; method < METHOD_COUNT; method++)
             write_duration(out, border, route, method);
-}
-
-static void write_fast_histogram(struct buffer *out, const char *name, const char *help,
-                                 const struct fast_counts *counts)
-{
-    uint64_t below = 0;
-    family(out, name, "histogram", help);
-    for (unsigned b = 0; b < FAST_BUCKET_COUNT; b++) {
-        below += counter_get(&counts->bucket[b]);
-        buffer_printf(out, "%s_bucket{le=\"", name);
-        bound_seconds(out, fast_bucket_bound_ns(b));
-        buffer_printf(out, "\"} %" PRIu64 "\n", below);
-    }
-    below += counter_get(&counts->bucket[FAST_BUCKET_COUNT]);
-    buffer_printf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum ", name, below, name);
-    seconds(out, counter_get(&counts->sum_ns));
-    buffer_printf(out, "\n%s_count %" PRIu64 "\n", name, below);
-}
-
-static void write_group_sizes(struct buffer *out, const struct size_counts *counts)
-{
-    static const char name[] = "talea_group_commit_drafts";
-    uint64_t below = 0;
-    family(out, name, "histogram", "Drafts decided in one group commit.");
-    for (unsigned b = 0; b < SIZE_BUCKET_COUNT; b++) {
-        below += counter_get(&counts->bucket[b]);
-        buffer_printf(out, "%s_bucket{le=\"%" PRIu64 "\"} %" PRIu64 "\n", name, size_bucket_bound(b), below);
-    }
-    below += counter_get(&counts->bucket[SIZE_BUCKET_COUNT]);
-    buffer_printf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %" PRIu64 "\n%s_count %" PRIu64 "\n", name, below,
-                  name, counter_get(&counts->sum), name, below);
 }
 
 static const char *outcome_of(unsigned code)
@@ -177,62 +136,137 @@ static const char *outcome_of(unsigned code)
 
 static void write_outcomes(struct buffer *out, const struct arbiter_counters *arbiter)
 {
-    uint64_t replays = counter_get(&arbiter->replays);
-    family(out, "talea_posts_total", "counter", "Drafts that the arbiter decided, by outcome.");
-    buffer_printf(out, "talea_posts_total{outcome=\"replayed\"} %" PRIu64 "\n", replays);
-    for (unsigned code = 1; code < VERDICT_CODE_COUNT; code++) {
-        uint64_t count = counter_get(&arbiter->verdicts[code]);
-        if (code == VERDICT_POSTED)
-            count = count > replays ? count - replays : 0;
-        buffer_printf(out, "talea_posts_total{outcome=\"%s\"} %" PRIu64 "\n", outcome_of(code), count);
+    metric_family(out, "talea_posts_total", "counter", "Drafts that the arbiter decided, by outcome.");
+    buffer_printf(out, "talea_posts_total{outcome=\"replayed\"} %" PRIu64 "\n", counter_get(&arbiter->replays));
+    for (unsigned code = 1; code < VERDICT_CODE_COUNT; code++)
+        buffer_printf(out, "talea_posts_total{outcome=\"%s\"} %" PRIu64 "\n", outcome_of(code),
+                      counter_get(&arbiter->verdicts[code]));
+}
+
+/* --- what each worker has of its own --- */
+
+static uint64_t requests_of(const struct worker_slot *slot)
+{
+    uint64_t sum = 0;
+    for (unsigned route = 0; route < ROUTE_COUNT; route++)
+        for (unsigned method = 0; method < METHOD_COUNT; method++)
+            for (unsigned status = 0; status < STATUS_COUNT; status++)
+                sum += counter_get(&slot->counters.requests[route][method][status]);
+    return sum;
+}
+
+static uint64_t restarts_of(const struct worker_slot *slot)
+{
+    return counter_get(&slot->restarts);
+}
+
+static uint64_t in_flight_of(const struct worker_slot *slot)
+{
+    return atomic_load(&slot->in_flight);
+}
+
+static uint64_t connections_of(const struct worker_slot *slot)
+{
+    return atomic_load(&slot->connections);
+}
+
+static uint64_t event_streams_of(const struct worker_slot *slot)
+{
+    return atomic_load(&slot->event_streams);
+}
+
+static uint64_t waiting_bytes_of(const struct worker_slot *slot)
+{
+    return ring_waiting_bytes(&slot->submissions);
+}
+
+static const struct worker_family {
+    const char *name, *type, *help;
+    uint64_t (*value_of)(const struct worker_slot *slot);
+} worker_families[] = {
+    {"talea_worker_requests_total", "counter", "Requests answered, by the worker that did.", requests_of},
+    {"talea_worker_restarts_total", "counter", "Workers that died and were replaced.", restarts_of},
+    {"talea_requests_in_flight", "gauge", "Requests that are not answered yet.", in_flight_of},
+    {"talea_http_connections", "gauge", "Open connections.", connections_of},
+    {"talea_event_streams", "gauge", "Open event streams.", event_streams_of},
+    {"talea_ring_waiting_bytes", "gauge", "Bytes in a worker's submission ring.", waiting_bytes_of},
+};
+
+static void write_workers(struct buffer *out, const struct border *border)
+{
+    uint64_t running = 0;
+    for (int n = 0; n < WORKER_MAX; n++)
+        running += atomic_load(&border->worker[n].pid) != 0;
+    metric_gauge(out, "talea_workers", "Workers that run.", running);
+    for (size_t i = 0; i < sizeof worker_families / sizeof *worker_families; i++) {
+        const struct worker_family *family = &worker_families[i];
+        metric_family(out, family->name, family->type, family->help);
+        for (int n = 0; n < WORKER_MAX; n++)
+            if (is_used(&border->worker[n]))
+                buffer_printf(out, "%s{worker=\"%d\"} %" PRIu64 "\n", family->name, n,
+                              family->value_of(&border->worker[n]));
     }
 }
 
-static void write_worker_gauges(struct buffer *out, const struct border *border)
+/* --- the ledger and its arbiter --- */
+
+static void write_commits(struct buffer *out, const struct arbiter_counters *arbiter)
 {
-    family(out, "talea_ring_waiting_bytes", "gauge", "Bytes in a worker's submission ring.");
-    for (int n = 0; n < WORKER_MAX; n++)
-        if (atomic_load(&border->worker[n].generation))
-            buffer_printf(out, "talea_ring_waiting_bytes{worker=\"%d\"} %" PRIu64 "\n", n,
-                          ring_waiting_bytes(&border->worker[n].submissions));
-    static const struct {
-        const char *name, *help;
-        size_t offset;
-    } gauges[] = {
-        {"talea_requests_in_flight", "Requests that are not answered yet.", offsetof(struct worker_slot, in_flight)},
-        {"talea_http_connections", "Open connections.", offsetof(struct worker_slot, connections)},
-        {"talea_event_streams", "Open event streams.", offsetof(struct worker_slot, event_streams)},
-    };
-    for (size_t i = 0; i < sizeof gauges / sizeof *gauges; i++) {
-        family(out, gauges[i].name, "gauge", gauges[i].help);
-        for (int n = 0; n < WORKER_MAX; n++)
-            if (atomic_load(&border->worker[n].generation))
-                buffer_printf(out, "%s{worker=\"%d\"} %" PRIu32 "\n", gauges[i].name, n,
-                              atomic_load((const _Atomic uint32_t *)((const char *)&border->worker[n] +
-                                                                     gauges[i].offset)));
-    }
+    write_outcomes(out, arbiter);
+    metric_gauge(out, "talea_write_queue_depth", "Drafts waiting over all books.", counter_get(&arbiter->queue_depth));
+    metric_gauge(out, "talea_write_active_books", "Books with drafts waiting.", counter_get(&arbiter->active_books));
+    metric_size_histogram(out, "talea_group_commit_drafts", "Drafts decided in one group commit.",
+                          &arbiter->group_size);
+    metric_fast_histogram(out, "talea_group_commit_duration_seconds", "From the first draft taken to the answers.",
+                          &arbiter->group_duration);
+    metric_fast_histogram(out, "talea_fdatasync_duration_seconds", "One fdatasync of the log.",
+                          &arbiter->fdatasync_duration);
+}
+
+static void write_arbiter(struct buffer *out, const struct border *border)
+{
+    metric_gauge(out, "talea_arbiter_up", "1 while the arbiter takes posts.",
+                 atomic_load(&border->arbiter_state) == ARBITER_READY);
+    metric_counter(out, "talea_arbiter_restarts_total", "Arbiters that died and were replaced.",
+                   counter_get(&border->arbiter.restarts));
+    metric_family(out, "talea_db_pool_connections", "gauge", "Always 0: there is no pool.");
+    buffer_append_string(out, "talea_db_pool_connections{state=\"size\"} 0\n"
+                              "talea_db_pool_connections{state=\"idle\"} 0\n");
 }
 
 static void write_ledger(struct buffer *out, const struct border *border)
 {
     const struct arbiter_counters *arbiter = &border->arbiter;
-    gauge(out, "talea_write_queue_depth", "Drafts waiting over all books.", counter_get(&arbiter->queue_depth));
-    gauge(out, "talea_write_active_books", "Books with drafts waiting.", counter_get(&arbiter->active_books));
-    family(out, "talea_db_pool_connections", "gauge", "Always 0: there is no pool.");
-    buffer_append_string(out, "talea_db_pool_connections{state=\"size\"} 0\ntalea_db_pool_connections{state=\"idle\"} 0\n");
-    gauge(out, "talea_log_bytes", "Size of the log.", counter_get(&arbiter->log_bytes));
-    gauge(out, "talea_log_position", "End of the last durable batch.", atomic_load(&border->durable_position));
-    gauge(out, "talea_events", "Events in the ledger.", counter_get(&arbiter->events));
-    family(out, "talea_idempotency_keys", "gauge", "Idempotency keys held in memory, and on disk.");
+    metric_gauge(out, "talea_log_bytes", "Size of the log.", counter_get(&arbiter->log_bytes));
+    metric_gauge(out, "talea_log_durable_bytes", "Size of the log up to its last durable batch.",
+                 atomic_load(&border->durable_position));
+    metric_gauge(out, "talea_events", "Events in the ledger.", counter_get(&arbiter->events));
+    metric_family(out, "talea_idempotency_keys", "gauge", "Idempotency keys held in memory, and on disk.");
     buffer_printf(out, "talea_idempotency_keys{where=\"memory\"} %" PRIu64 "\n",
                   counter_get(&arbiter->idempotency_hot_keys));
     buffer_printf(out, "talea_idempotency_keys{where=\"disk\"} %" PRIu64 "\n",
                   counter_get(&arbiter->idempotency_spilled_keys));
-    counter(out, "talea_snapshots_total", "Snapshots made.", counter_get(&arbiter->snapshots));
-    gauge(out, "talea_arbiter_up", "1 while the arbiter takes posts.",
-          atomic_load(&border->arbiter_state) == ARBITER_READY);
-    counter(out, "talea_arbiter_restarts_total", "Arbiters that died and were replaced.",
-            counter_get(&arbiter->restarts));
+    metric_counter(out, "talea_snapshots_total", "Snapshots made.", counter_get(&arbiter->snapshots));
+}
+
+/* Alerts compare with these, so that they need no copy of the settings. */
+static void write_settings(struct buffer *out, const struct settings *settings)
+{
+    metric_gauge(out, "talea_requests_in_flight_max", "TALEA_MAX_INFLIGHT, over all workers.", settings->max_inflight);
+    metric_gauge(out, "talea_write_queue_depth_max", "TALEA_WRITE_QUEUE_DEPTH, for each book.",
+                 settings->write_queue_depth);
+    metric_gauge(out, "talea_snapshot_every_events", "TALEA_LOG_SNAPSHOT_EVERY; 0: no snapshots are made.",
+                 settings->log_snapshot_every);
+}
+
+static void write_talead(struct buffer *out, const struct border *border)
+{
+    metric_family(out, "talea_build_info", "gauge", "1; the label says which talea this is.");
+    buffer_append_string(out, "talea_build_info{version=\"" PACKAGE_VERSION "\"} 1\n");
+    metric_family(out, "talea_start_time_seconds", "gauge", "When the master started, since the epoch.");
+    buffer_append_string(out, "talea_start_time_seconds ");
+    metric_seconds(out, border->started_at_us * 1000);
+    buffer_append_string(out, "\n");
 }
 
 void handle_get_metrics(struct exchange *e)
@@ -240,23 +274,17 @@ void handle_get_metrics(struct exchange *e)
     const struct border *border = e->worker->border;
     struct buffer *out = &e->worker->answer;
     buffer_clear(out);
-    family(out, "talea_build_info", "gauge", "1; the label says which talea this is.");
-    buffer_append_string(out, "talea_build_info{version=\"" PACKAGE_VERSION "\"} 1\n");
-    family(out, "talea_start_time_seconds", "gauge", "When the master started, since the epoch.");
-    buffer_printf(out, "talea_start_time_seconds %" PRIu64 ".%06" PRIu64 "\n", border->started_at_us / 1000000,
-                  border->started_at_us % 1000000);
+    write_talead(out, border);
+    write_settings(out, e->worker->settings);
     write_requests(out, border);
     write_durations(out, border);
-    counter(out, "talea_http_shed_total", "Requests answered 503 over TALEA_MAX_INFLIGHT.", SUM(border, shed));
-    counter(out, "talea_http_timeouts_total", "Requests answered 408.", SUM(border, timeouts));
-    counter(out, "talea_events_sent_total", "Events sent over event streams.", SUM(border, events_sent));
-    write_worker_gauges(out, border);
-    write_outcomes(out, &border->arbiter);
-    write_group_sizes(out, &border->arbiter.group_size);
-    write_fast_histogram(out, "talea_group_commit_duration_seconds", "From the first draft taken to the answers.",
-                         &border->arbiter.group_duration);
-    write_fast_histogram(out, "talea_fdatasync_duration_seconds", "One fdatasync of the log.",
-                         &border->arbiter.fdatasync_duration);
+    metric_counter(out, "talea_http_shed_total", "Requests answered 503 over TALEA_MAX_INFLIGHT.", SUM(border, shed));
+    metric_counter(out, "talea_http_timeouts_total", "Requests answered 408.", SUM(border, timeouts));
+    metric_counter(out, "talea_events_sent_total", "Events sent over event streams.", SUM(border, events_sent));
+    write_workers(out, border);
+    write_commits(out, &border->arbiter);
+    write_arbiter(out, border);
     write_ledger(out, border);
+    process_metrics_write(out, border);
     exchange_answer_text(e, "text/plain; version=0.0.4; charset=utf-8", NULL, 0, buffer_bytes(out));
 }

@@ -174,6 +174,7 @@ bool worker_set_died(struct master *m, int pid, int status)
     /* It may have taken the arbiter's sleep flag and died before it rang: then no other worker rings either. */
     bell_ring_anyway(&m->border->arbiter_bell);
     if (m->state != MASTER_STOPPING && !child->leaving) {
+        counter_add(&m->border->worker[n].restarts, status != 0); /* 0: somebody told it to leave */
         child_replace(child, name, status);
         return true;
     }

@@ -44,7 +44,7 @@ def test_the_names_of_the_contract_are_there(make_ledger):
     names = {name for name, _, _ in scrape(ledger)}
     assert {"talea_http_requests_total", "talea_http_request_duration_seconds_bucket", "talea_write_queue_depth",
             "talea_write_active_books", "talea_db_pool_connections", "talea_fdatasync_duration_seconds_count",
-            "talea_group_commit_drafts_bucket", "talea_posts_total", "talea_log_position"} <= names
+            "talea_group_commit_drafts_bucket", "talea_posts_total", "talea_log_durable_bytes"} <= names
     bounds = [l["le"] for n, l, _ in scrape(ledger) if n == "talea_http_request_duration_seconds_bucket"]
     assert bounds[:14] == "0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 +Inf".split()
 
