@@ -181,6 +181,7 @@ static void follow_snapshots(struct arbiter *a, uint64_t events)
         snapshots_order(a->snapshots, a->snapshots_wanted);
     if (snapshots_follow(a->snapshots, events, store_spills(a->commit.store)))
         counter_add(&border->arbiter.snapshots, 1);
+    counter_add(&border->arbiter.snapshot_failures, snapshots_take_failures(a->snapshots));
     uint64_t answered = snapshots_answered(a->snapshots, &failed);
     if (answered > atomic_load(&border->snapshots_answered)) {
         atomic_store(&border->snapshot_failed, failed);

@@ -34,6 +34,7 @@ struct snapshots {
     pid_t child; /* 0: none */
     uint64_t ordered, making, answered; /* orders: the last, that of the copy under way, the last that ended */
     bool answer_failed;
+    uint64_t failures; /* not yet taken */
 };
 
 struct snapshots *snapshots_create(const char *data_dir, uint64_t every_events)
@@ -187,6 +188,7 @@ static bool collect(struct snapshots *s, int wait_flags)
         return false;
     s->child = 0;
     bool succeeded = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STATUS_OK;
+    s->failures += !succeeded;
     s->answer_failed = !succeeded;
     s->answered = s->making;
     return succeeded;
@@ -224,10 +226,18 @@ bool snapshots_follow(struct snapshots *s, uint64_t events, bool thread_runs)
     s->making = s->ordered;
     s->child = start_copy(s->data_dir);
     if (s->child == 0) { /* it has said why */
+        s->failures++;
         s->answer_failed = true;
         s->answered = s->making;
     }
     return succeeded;
+}
+
+uint64_t snapshots_take_failures(struct snapshots *s)
+{
+    uint64_t failures = s->failures;
+    s->failures = 0;
+    return failures;
 }
 
 bool snapshots_busy(const struct snapshots *s)

@@ -38,6 +38,9 @@ uint64_t snapshots_answered(const struct snapshots *snapshots, bool *failed);
 
 bool snapshots_follow(struct snapshots *snapshots, uint64_t events, bool thread_runs);
 
+/* How many copies have failed since the last call, or could not be started. */
+uint64_t snapshots_take_failures(struct snapshots *snapshots);
+
 /* Is a copy under way? Then snapshots_follow wants to be called now and then. */
 bool snapshots_busy(const struct snapshots *snapshots);
 

@@ -102,6 +102,7 @@ static void receive(struct worker_links *l, uint32_t n, struct write_queue *queu
         kill_scribbler(l, n);
         return;
     }
+    counter_add(&l->border->arbiter.verdicts[VERDICT_OVERLOADED], submission->count - submission->undecided);
     if (submission->undecided == 0)
         worker_links_answer(l, submission);
 }

@@ -137,6 +137,7 @@ struct arbiter_counters {
     _Atomic uint64_t idempotency_hot_keys;
     _Atomic uint64_t idempotency_spilled_keys;
     _Atomic uint64_t snapshots;
+    _Atomic uint64_t snapshot_failures;
     _Atomic uint64_t restarts; /* of the arbiter; written by the master */
 };
 

@@ -247,6 +247,8 @@ static void write_ledger(struct buffer *out, const struct border *border)
     buffer_printf(out, "talea_idempotency_keys{where=\"disk\"} %" PRIu64 "\n",
                   counter_get(&arbiter->idempotency_spilled_keys));
     metric_counter(out, "talea_snapshots_total", "Snapshots made.", counter_get(&arbiter->snapshots));
+    metric_counter(out, "talea_snapshot_failures_total", "Snapshots that failed.",
+                   counter_get(&arbiter->snapshot_failures));
 }
 
 /* Alerts compare with these, so that they need no copy of the settings. */
