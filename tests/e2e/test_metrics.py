@@ -359,8 +359,8 @@ def test_each_process_has_the_kernels_figures(make_ledger):
         with open(f"/proc/{pid}/statm") as f:
             resident = int(f.read().split()[1]) * resource.getpagesize()
         assert 0.5 <= by_process(samples, "resident_memory_bytes")[labels] / resident <= 2
-        if labels[0][1] != "worker":  # connections come and go
-            assert by_process(samples, "open_fds")[labels] == len(os.listdir(f"/proc/{pid}/fd"))
+        come_and_go = 0 if labels[0][1] == "master" else 3  # connections, a segment that is made
+        assert abs(by_process(samples, "open_fds")[labels] - len(os.listdir(f"/proc/{pid}/fd"))) <= come_and_go
 
 
 def test_a_process_that_was_replaced_has_a_new_start_time_and_the_others_keep_theirs(make_ledger):
