@@ -170,7 +170,7 @@ static pid_t start_copy(const char *data_dir)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(EXIT_STATUS_ORPHANED);
-    closefrom(STDERR_FILENO + 1); /* the lock among them: a child must not hold it beyond its parent's death */
+    report_close_other_files(); /* the lock among them: a child must not hold it beyond its parent's death */
     setproctitle("-talead: snapshot %s", data_dir);
     report_set_process("snapshot");
     process_set_oom_score(OOM_SCORE_SNAPSHOT);

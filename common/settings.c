@@ -99,6 +99,28 @@ static int parse_count(const struct setting *setting, const struct found *found,
     return 0;
 }
 
+/* "a, b or c" */
+static void list_words(const char *const *words, char *out, size_t size)
+{
+    size_t length = 0;
+    for (size_t i = 0; words[i] && length < size; i++)
+        length += (size_t)snprintf(out + length, size - length, "%s%s",
+                                   i == 0 ? "" : words[i + 1] ? ", " : " or ", words[i]);
+}
+
+static int parse_word(const struct setting *setting, const struct found *found, uint64_t *out,
+                      const struct fault *fault)
+{
+    char shown[SHOWN_TEXT_MAX], choices[200];
+    for (size_t i = 0; setting->words[i]; i++)
+        if (strcmp(setting->words[i], found->text) == 0) {
+            *out = i;
+            return 0;
+        }
+    list_words(setting->words, choices, sizeof choices);
+    return refuse(fault, setting, found, "must be %s, got \"%s\"", choices, show(found->text, shown));
+}
+
 static char *duplicate_text(const char *text)
 {
     char *copy = strdup(text);
@@ -163,6 +185,8 @@ static int assign(const struct setting *setting, const struct found *found, stru
     switch (setting->kind) {
     case SETTING_COUNT:
         return parse_count(setting, found, field, fault);
+    case SETTING_WORD:
+        return parse_word(setting, found, field, fault);
     case SETTING_ADDRESS:
         error = check_address(setting, found, fault);
         break;
@@ -388,5 +412,6 @@ void settings_free(struct settings *s)
     free(s->metrics_bind);
     free(s->api_token);
     free(s->tokens_file);
+    free(s->log_file);
     *s = (struct settings){0};
 }

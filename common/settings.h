@@ -36,9 +36,15 @@ struct settings {
     uint64_t workers;
     uint64_t stop_timeout_secs;
     uint64_t hang_timeout_secs; /* 0: never */
+    uint64_t log_level;       /* enum report_level */
+    uint64_t log_format;      /* enum report_format */
+    char *log_file;           /* NULL: stderr */
+    uint64_t access_log;      /* 0 or 1 */
+    uint64_t slow_request_ms; /* 0: none is slow */
+    uint64_t slow_commit_ms;  /* 0: none is slow */
 };
 
-enum setting_kind { SETTING_TEXT, SETTING_SECRET, SETTING_COUNT, SETTING_ADDRESS, SETTING_DB_URL };
+enum setting_kind { SETTING_TEXT, SETTING_SECRET, SETTING_COUNT, SETTING_ADDRESS, SETTING_DB_URL, SETTING_WORD };
 
 struct setting {
     const char *env;      /* "TALEA_MAX_INFLIGHT" */
@@ -47,6 +53,7 @@ struct setting {
     size_t offset;        /* of the field in struct settings */
     const char *fallback; /* default as text; NULL: unset; "cpus": the number of CPUs this process may run on */
     uint64_t min, max;    /* SETTING_COUNT alone */
+    const char *const *words; /* SETTING_WORD alone: the choices, then NULL; the field (uint64_t) is the place in it */
     const char *unit;     /* "requests", "bytes"; NULL for texts */
     int reloadable;       /* a reload takes it */
     int required;

@@ -8,6 +8,11 @@
 
 #define FIELD(name) offsetof(struct settings, name)
 
+/* Each in the order of its enum in report.h. */
+static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
+static const char *const log_formats[] = {"auto", "text", "json", NULL};
+static const char *const no_or_yes[] = {"no", "yes", NULL};
+
 const struct setting settings_table[] = {
     {.env = "TALEA_DB_URL",
      .yaml = "db_url",
@@ -134,6 +139,54 @@ const struct setting settings_table[] = {
      .unit = "seconds",
      .reloadable = 1,
      .help = "a worker or arbiter that makes no progress for so long is killed and replaced; 0: never"},
+    {.env = "TALEA_LOG_LEVEL",
+     .yaml = "log_level",
+     .kind = SETTING_WORD,
+     .offset = FIELD(log_level),
+     .fallback = "info",
+     .words = log_levels,
+     .reloadable = 1,
+     .help = "least important lines that are logged: error, warning, info or debug"},
+    {.env = "TALEA_LOG_FORMAT",
+     .yaml = "log_format",
+     .kind = SETTING_WORD,
+     .offset = FIELD(log_format),
+     .fallback = "auto",
+     .words = log_formats,
+     .reloadable = 1,
+     .help = "text, json, or auto: text, with priorities for the journal"},
+    {.env = "TALEA_LOG_FILE",
+     .yaml = "log_file",
+     .kind = SETTING_TEXT,
+     .offset = FIELD(log_file),
+     .help = "file that log lines are appended to, instead of standard error"},
+    {.env = "TALEA_ACCESS_LOG",
+     .yaml = "access_log",
+     .kind = SETTING_WORD,
+     .offset = FIELD(access_log),
+     .fallback = "no",
+     .words = no_or_yes,
+     .reloadable = 1,
+     .help = "yes: a log line for each request"},
+    {.env = "TALEA_SLOW_REQUEST_MS",
+     .yaml = "slow_request_ms",
+     .kind = SETTING_COUNT,
+     .offset = FIELD(slow_request_ms),
+     .fallback = "1000",
+     .min = 0,
+     .max = 3600000,
+     .unit = "ms",
+     .reloadable = 1,
+     .help = "a request that takes longer is logged; 0: none"},
+    {.env = "TALEA_SLOW_COMMIT_MS",
+     .yaml = "slow_commit_ms",
+     .kind = SETTING_COUNT,
+     .offset = FIELD(slow_commit_ms),
+     .fallback = "250",
+     .min = 0,
+     .max = 3600000,
+     .unit = "ms",
+     .help = "a group commit that takes longer is logged; 0: none"},
 };
 
 const size_t settings_table_count = sizeof settings_table / sizeof *settings_table;

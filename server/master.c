@@ -52,7 +52,8 @@ static int load(struct master *m)
 {
     char error[512];
     hide_token(m);
-    if (load_settings(m, &m->settings, &m->tokens, error, sizeof error) != 0) {
+    if (load_settings(m, &m->settings, &m->tokens, error, sizeof error) != 0 ||
+        report_configure(&m->settings, error, sizeof error) != 0) {
         report_usage_error("%s", error);
         return EINVAL;
     }

@@ -50,8 +50,9 @@ def can_run(folder):
 
 def build_test(folder, name, ring):
     sources = [os.path.join(SOURCE, path) for path in
-               ("tests/unit/test_ring.c", "common/buffer.c", "common/report.c", "common/rfc3339.c")]
-    program = compile_with(folder, name, [*sources, ring], ["-lcmocka", "-lpthread"])
+               ("tests/unit/test_ring.c", "common/buffer.c", "common/report.c", "common/report_line.c", "common/rfc3339.c")]
+    program = compile_with(folder, name, [*sources, ring],
+                           ["-lcmocka", "-lpthread", "-lyajl", "-lunistring", "-lbsd"])
     assert program, "the ring's test does not compile"
     return program
 

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "common/report.h"
 #include "tests/unit/scratch_dir.h"
 
 static char error[512];
@@ -117,6 +118,12 @@ static void table_holds_what_the_contract_lists(void **state)
         {"TALEA_LOG_SEGMENT_MAX", "134217728", 4096, 1099511627776},
         {"TALEA_METRICS_BIND", NULL, 0, 0},
         {"TALEA_WORKERS", "cpus", 1, 64},
+        {"TALEA_LOG_LEVEL", "info", 0, 0},
+        {"TALEA_LOG_FORMAT", "auto", 0, 0},
+        {"TALEA_LOG_FILE", NULL, 0, 0},
+        {"TALEA_ACCESS_LOG", "no", 0, 0},
+        {"TALEA_SLOW_REQUEST_MS", "1000", 0, 3600000},
+        {"TALEA_SLOW_COMMIT_MS", "250", 0, 3600000},
     };
     for (size_t i = 0; i < sizeof contract / sizeof *contract; i++) {
         const struct setting *setting = row(contract[i].env);
@@ -128,6 +135,7 @@ static void table_holds_what_the_contract_lists(void **state)
             assert_null(setting->fallback);
         assert_int_equal(setting->required, strcmp(setting->env, "TALEA_DB_URL") == 0);
         assert_int_equal(setting->kind == SETTING_COUNT, setting->unit != NULL);
+        assert_int_equal(setting->kind == SETTING_WORD, setting->words != NULL);
     }
 }
 
@@ -162,7 +170,59 @@ static void defaults_hold_when_nothing_is_set(void **state)
     assert_int_equal(s.log_snapshot_every, 100000);
     assert_int_equal(s.log_idem_hot_cap, 1000000);
     assert_int_equal(s.log_segment_max, 134217728);
+    assert_int_equal(s.log_level, REPORT_INFO);
+    assert_int_equal(s.log_format, REPORT_AUTO);
+    assert_null(s.log_file);
+    assert_int_equal(s.access_log, 0);
+    assert_int_equal(s.slow_request_ms, 1000);
+    assert_int_equal(s.slow_commit_ms, 250);
     settings_free(&s);
+}
+
+static uint64_t word_value(const char *env, const char *word)
+{
+    setenv(env, word, 1);
+    struct settings s = load_with_db_url();
+    uint64_t value = count_of(&s, row(env));
+    settings_free(&s);
+    unsetenv(env);
+    return value;
+}
+
+static void words_are_the_places_in_their_lists(void **state)
+{
+    (void)state;
+    assert_int_equal(word_value("TALEA_LOG_LEVEL", "error"), REPORT_ERROR);
+    assert_int_equal(word_value("TALEA_LOG_LEVEL", "warning"), REPORT_WARNING);
+    assert_int_equal(word_value("TALEA_LOG_LEVEL", "info"), REPORT_INFO);
+    assert_int_equal(word_value("TALEA_LOG_LEVEL", "debug"), REPORT_DEBUG);
+    assert_int_equal(word_value("TALEA_LOG_FORMAT", "auto"), REPORT_AUTO);
+    assert_int_equal(word_value("TALEA_LOG_FORMAT", "text"), REPORT_TEXT);
+    assert_int_equal(word_value("TALEA_LOG_FORMAT", "json"), REPORT_JSON);
+    assert_int_equal(word_value("TALEA_ACCESS_LOG", "no"), 0);
+    assert_int_equal(word_value("TALEA_ACCESS_LOG", "yes"), 1);
+}
+
+static void other_words_are_refused_with_the_choices(void **state)
+{
+    (void)state;
+    assert_env_refused("TALEA_LOG_LEVEL", "loud", "must be error, warning, info or debug, got \"loud\"");
+    assert_env_refused("TALEA_LOG_LEVEL", "Info", "must be error, warning, info or debug, got \"Info\"");
+    assert_env_refused("TALEA_LOG_FORMAT", "xml\n", "must be auto, text or json, got \"xml\\x0a\"");
+    assert_env_refused("TALEA_ACCESS_LOG", "true", "must be no or yes, got \"true\"");
+}
+
+static void yaml_words_are_plain_text(void **state)
+{
+    (void)state;
+    write_file("talead.yaml", "db_url: log://d\naccess_log: yes\nlog_level: debug\nlog_file: /tmp/x.log\n");
+    struct settings s = load();
+    assert_int_equal(s.access_log, 1);
+    assert_int_equal(s.log_level, REPORT_DEBUG);
+    assert_string_equal(s.log_file, "/tmp/x.log");
+    settings_free(&s);
+    write_file("talead.yaml", "db_url: log://d\nlog_format: [json]\n");
+    assert_refused("invalid TALEA_LOG_FORMAT: must be a single value without NUL characters (talead.yaml:2)");
 }
 
 static void workers_default_to_the_cpus_this_process_may_use(void **state)
@@ -435,7 +495,11 @@ static void environment_wins_over_dotenv_over_yaml_over_default(void **state)
             [SETTING_DB_URL] = {"log://a", "log://b", "log://c"},
         };
         static const char *const small[3] = {"51", "52", "53"};
-        const char *const *value = setting->max && setting->max < 5003 ? small : values[setting->kind];
+        const char *const *words = setting->words;
+        const char *const chosen[3] = {words ? words[1] : "", words ? words[0] : "", words ? words[1] : ""};
+        const char *const *value = words                                     ? chosen
+                                   : setting->max && setting->max < 5003 ? small
+                                                                             : values[setting->kind];
         char line[3][128];
         forget_settings(NULL);
         setenv("TALEA_DB_URL", "log://d", 1);
@@ -453,6 +517,8 @@ static void environment_wins_over_dotenv_over_yaml_over_default(void **state)
             struct settings s = load();
             if (setting->kind == SETTING_COUNT)
                 assert_int_equal(count_of(&s, setting), strtoull(value[source], NULL, 10));
+            else if (words)
+                assert_string_equal(words[count_of(&s, setting)], value[source]);
             else
                 assert_string_equal(text_of(&s, setting), value[source]);
             settings_free(&s);
@@ -764,6 +830,9 @@ int main(void)
         SETTINGS_TEST(table_holds_what_the_contract_lists),
         SETTINGS_TEST(yaml_keys_are_the_variables_in_lower_case),
         SETTINGS_TEST(defaults_hold_when_nothing_is_set),
+        SETTINGS_TEST(words_are_the_places_in_their_lists),
+        SETTINGS_TEST(other_words_are_refused_with_the_choices),
+        SETTINGS_TEST(yaml_words_are_plain_text),
         SETTINGS_TEST(workers_default_to_the_cpus_this_process_may_use),
         SETTINGS_TEST(bounds_of_every_count_are_taken),
         SETTINGS_TEST(one_beyond_the_bounds_of_every_count_is_refused),
