@@ -15,6 +15,7 @@
 #include "server/answers.h"
 #include "server/event_json.h"
 #include "server/query.h"
+#include "server/request_log.h"
 #include "server/worker.h"
 
 #define PIECE_BYTES 65536 /* a piece ends with the event that passes it */
@@ -37,6 +38,7 @@ struct event_stream {
     struct http_stream *http;
     struct bytes book;
     uint64_t cursor; /* last seq sent */
+    uint64_t sent_bytes;
     uint64_t last_sent_ns; /* 0: nothing yet */
     enum stream_state state;
     struct event_stream *prev, *next;
@@ -108,6 +110,7 @@ static void send_piece(struct event_stream *stream, struct bytes piece)
     assert(stream->state == STREAM_READY);
     stream->state = STREAM_WRITING;
     stream->last_sent_ns = clock_monotonic_ns();
+    stream->sent_bytes += piece.len;
     http_stream_send(stream->http, piece);
 }
 
@@ -130,8 +133,8 @@ static void feed(struct event_stream *stream)
         index_reader_end(w->index);
     }
     if (error) {
-        report(REPORT_ERROR, "an event stream ends: cannot read event %" PRIu64 ": %s", stream->cursor + 1,
-               strerror(error));
+        request_log_error(stream->exchange, "an event stream ends: cannot read event %" PRIu64 ": %s",
+                          stream->cursor + 1, strerror(error));
         end_stream(stream);
     } else if (s->piece.len > 0) {
         send_piece(stream, buffer_bytes(&s->piece));
@@ -208,6 +211,7 @@ static void on_closed(void *context)
     DL_DELETE(s->streams, stream);
     atomic_fetch_sub(&s->worker->slot->event_streams, 1);
     exchange_leave_flight(stream->exchange);
+    request_log_stream_ended(stream->exchange, stream->sent_bytes);
 }
 
 /* Where to begin: behind Last-Event-ID, else behind `from`, else at the beginning. False: answered. */

@@ -24,7 +24,10 @@
 #include "common/exit_status.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
+#include "common/uuid7.h"
 
+#define REQUEST_ID "x-request-id"
+#define REQUEST_ID_MAX 128 /* of one that is taken over */
 #define ACCEPTS_PER_ROUND 16
 #define TICK_MS 1000
 #define ACCEPT_PAUSE_MS 100
@@ -73,6 +76,7 @@ struct http_request {
     struct http_server *server;
     h2o_req_t *req;
     struct arena *arena;
+    struct bytes id;
     uint64_t begun_ns;
     void (*closed)(void *context);
     void *closed_context;
@@ -87,11 +91,62 @@ struct entry_handler {
     bool metrics;
 };
 
+/* --- what a request says --- */
+
+static struct bytes target_of(const h2o_req_t *req)
+{
+    struct bytes target = bytes_of(req->input.path.base, req->input.path.len);
+    /* RFC 9112, 3.2.2: a server takes the absolute form too. */
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t length = strlen(schemes[i]);
+        if (target.len < length || strncasecmp((const char *)target.base, schemes[i], length) != 0)
+            continue;
+        const uint8_t *path = memchr(target.base + length, '/', target.len - length);
+        return path ? bytes_of(path, target.len - (size_t)(path - target.base)) : BYTES_LITERAL("/");
+    }
+    return target;
+}
+
+static bool is_sane_id(struct bytes id)
+{
+    for (size_t i = 0; i < id.len; i++) {
+        uint8_t c = id.base[i], letter = c | 0x20;
+        if (!(letter >= 'a' && letter <= 'z') && !(c >= '0' && c <= '9') && !(c && strchr("._:/+=@-", c)))
+            return false;
+    }
+    return id.len >= 1 && id.len <= REQUEST_ID_MAX;
+}
+
+static struct bytes make_id(h2o_req_t *req)
+{
+    char *text = h2o_mem_alloc_pool(&req->pool, UUID_TEXT_LEN);
+    uuid_format(uuid7_make(clock_now_us()), text);
+    return bytes_of(text, UUID_TEXT_LEN);
+}
+
+/* What the client sent, or a new one; several are as bad as none: which of them would a log mean? */
+static struct bytes request_id_of(h2o_req_t *req)
+{
+    ssize_t first = h2o_find_header_by_str(&req->headers, H2O_STRLIT(REQUEST_ID), -1);
+    if (first < 0 || h2o_find_header_by_str(&req->headers, H2O_STRLIT(REQUEST_ID), first) >= 0)
+        return make_id(req);
+    const h2o_iovec_t *value = &req->headers.entries[first].value;
+    struct bytes id = bytes_of(value->base, value->len);
+    return is_sane_id(id) ? id : make_id(req);
+}
+
+static void add_request_id(h2o_req_t *req, struct bytes id)
+{
+    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT(REQUEST_ID), 0, NULL, (const char *)id.base, id.len);
+}
+
 /* --- refusals of h2o's own --- */
 
 struct refusal_filter {
     h2o_filter_t super;
     struct http_server *server;
+    bool metrics;
 };
 
 struct refusal_stream {
@@ -118,14 +173,25 @@ static void reword_refusal(h2o_filter_t *super, h2o_req_t *req, h2o_ostream_t **
     req->res.content_length = stream->body.len;
     memset(&req->res.headers, 0, sizeof req->res.headers);
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, H2O_STRLIT("application/json"));
+    struct http_refusal refusal = {
+        .method = bytes_of(req->input.method.base, req->input.method.len),
+        .target = target_of(req),
+        .id = request_id_of(req),
+        .on_metrics_listener = self->metrics,
+        .status = req->res.status,
+        .body_bytes = stream->body.len,
+    };
+    add_request_id(req, refusal.id);
     h2o_setup_next_ostream(req, &stream->super.next);
+    self->server->config.on_refused(self->server->config.context, &refusal);
 }
 
-static void add_refusal_filter(struct http_server *server, h2o_hostconf_t *host)
+static void add_refusal_filter(struct http_server *server, h2o_hostconf_t *host, bool metrics)
 {
     struct refusal_filter *filter = (void *)h2o_create_filter(&host->fallback_path, sizeof *filter);
     filter->super.on_setup_ostream = reword_refusal;
     filter->server = server;
+    filter->metrics = metrics;
 }
 
 /* --- requests --- */
@@ -164,6 +230,7 @@ static int on_request(h2o_handler_t *super, h2o_req_t *req)
         .server = self->server,
         .req = req,
         .arena = take_arena(self->server),
+        .id = request_id_of(req),
         .begun_ns = clock_monotonic_ns(),
     };
     self->server->config.on_request(self->server->config.context, request, self->metrics);
@@ -177,17 +244,7 @@ struct bytes http_method(const struct http_request *request)
 
 struct bytes http_target(const struct http_request *request)
 {
-    struct bytes target = bytes_of(request->req->input.path.base, request->req->input.path.len);
-    /* RFC 9112, 3.2.2: a server takes the absolute form too. */
-    static const char *const schemes[] = {"http://", "https://"};
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
-        size_t length = strlen(schemes[i]);
-        if (target.len < length || strncasecmp((const char *)target.base, schemes[i], length) != 0)
-            continue;
-        const uint8_t *path = memchr(target.base + length, '/', target.len - length);
-        return path ? bytes_of(path, target.len - (size_t)(path - target.base)) : BYTES_LITERAL("/");
-    }
-    return target;
+    return target_of(request->req);
 }
 
 struct bytes http_body(const struct http_request *request)
@@ -202,6 +259,11 @@ struct bytes http_header(const struct http_request *request, const char *name)
         return bytes_of(NULL, 0);
     const h2o_iovec_t *value = &request->req->headers.entries[i].value;
     return bytes_of(value->base ? value->base : "", value->len);
+}
+
+struct bytes http_request_id(const struct http_request *request)
+{
+    return request->id;
 }
 
 uint64_t http_begun_ns(const struct http_request *request)
@@ -252,9 +314,10 @@ static const char *reason_of(int status)
     }
 }
 
-static void set_head(h2o_req_t *req, int status, const char *content_type, const struct http_header *headers,
-                     size_t count)
+static void set_head(const struct http_request *request, int status, const char *content_type,
+                     const struct http_header *headers, size_t count)
 {
+    h2o_req_t *req = request->req;
     req->res.status = status;
     req->res.reason = reason_of(status);
     if (content_type)
@@ -263,6 +326,7 @@ static void set_head(h2o_req_t *req, int status, const char *content_type, const
     for (size_t i = 0; i < count; i++)
         h2o_add_header_by_str(&req->pool, &req->res.headers, headers[i].name, strlen(headers[i].name), 0, NULL,
                               (const char *)headers[i].value.base, headers[i].value.len);
+    add_request_id(req, request->id);
 }
 
 static bool is_head(const h2o_req_t *req)
@@ -274,7 +338,7 @@ void http_respond(struct http_request *request, int status, const char *content_
                   size_t header_count, struct bytes body)
 {
     h2o_req_t *req = request->req;
-    set_head(req, status, content_type, headers, header_count);
+    set_head(request, status, content_type, headers, header_count);
     /* 204 has no body and says no length (RFC 9110, 8.6). */
     req->res.content_length = status == 204 ? SIZE_MAX : body.len;
     if (status == 204)
@@ -318,7 +382,7 @@ struct http_stream *http_stream_begin(struct http_request *request, const char *
         .ready = ready,
         .context = context,
     };
-    set_head(request->req, 200, content_type, headers, header_count);
+    set_head(request, 200, content_type, headers, header_count);
     /* HTTP/1.0 knows no chunks: there the end of the connection is the end of the stream. */
     if (request->req->version < 0x101)
         request->req->http1_is_persistent = 0;
@@ -428,7 +492,7 @@ static h2o_hostconf_t *add_host(struct http_server *server, const char *name, bo
     handler->super.on_req = on_request;
     handler->server = server;
     handler->metrics = metrics;
-    add_refusal_filter(server, host);
+    add_refusal_filter(server, host, metrics);
     return host;
 }
 

@@ -11,6 +11,9 @@
  *
  * What h2o refuses by itself (a broken chunk, a body beyond its bound) leaves
  * as the envelope that the refused_body of http_config words.
+ *
+ * Each request has an id, which its answer carries as `x-request-id`: what the
+ * client sent under this name, once and in a sane form, else a new one.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,9 +27,18 @@ struct http_stream;
 
 #define HTTP_BODY_MAX_BYTES (2u << 20) /* a handler refuses what is larger; the bound within h2o is twice that */
 
+/* A request that h2o refused by itself. Slices live for the call; method and target may be empty. */
+struct http_refusal {
+    struct bytes method, target, id;
+    bool on_metrics_listener;
+    int status;
+    size_t body_bytes; /* of the answer */
+};
+
 struct http_config {
     void *context;
     void (*on_request)(void *context, struct http_request *request, bool on_metrics_listener);
+    void (*on_refused)(void *context, const struct http_refusal *refusal);
     void (*on_tick)(void *context); /* about once a second */
     void (*on_connections)(void *context, int change); /* +1 or -1 */
     struct bytes refused_body; /* JSON: what h2o refused by itself; the status is 400 */
@@ -63,6 +75,7 @@ struct bytes http_target(const struct http_request *request); /* path and query 
 struct bytes http_body(const struct http_request *request);
 /* base NULL when there is none; the first when there are several. `name` is in lower case. */
 struct bytes http_header(const struct http_request *request, const char *name);
+struct bytes http_request_id(const struct http_request *request);
 uint64_t http_begun_ns(const struct http_request *request);
 
 /* Lives as long as the request. */

@@ -10,6 +10,7 @@
 #include "common/ledger.h"
 #include "server/answers.h"
 #include "server/draft_json.h"
+#include "server/request_log.h"
 #include "server/submissions.h"
 #include "server/worker.h"
 
@@ -161,6 +162,7 @@ void handle_post_account(struct exchange *e)
         refuse_body(e, &error);
         return;
     }
+    e->book = post->account.book;
     if (!scope_may_write(e->scope, post->account.book)) {
         exchange_answer(e, answer_forbidden(exchange_json(e), post->account.book));
         return;
@@ -184,13 +186,17 @@ static int word_verdict(struct exchange *e, struct json_text *j, const struct dr
     if (verdict->code != VERDICT_ASSET_MISMATCH)
         return answer_post(j, verdict, draft, asset.id);
     struct worker *w = e->worker;
-    if (worker_begin_reading(w) != 0)
-        return answer_internal(j, "the index cannot be read");
-    int status = index_asset(w->index, verdict->asset_no, &asset) == 0
-                     ? answer_post(j, verdict, draft, asset.id)
-                     : answer_internal(j, "the index cannot be read");
-    index_reader_end(w->index);
-    return status;
+    int status = 0, error = worker_begin_reading(w);
+    if (error == 0) {
+        error = index_asset(w->index, verdict->asset_no, &asset);
+        if (error == 0)
+            status = answer_post(j, verdict, draft, asset.id);
+        index_reader_end(w->index);
+    }
+    if (error == 0)
+        return status;
+    request_log_error(e, "cannot read the index for asset number %u: %s", verdict->asset_no, strerror(error));
+    return answer_internal(j, "the index cannot be read");
 }
 
 static void transaction_done(void *context, enum submission_end end, const struct verdict *verdicts)
@@ -218,6 +224,7 @@ void handle_post_transaction(struct exchange *e)
         refuse_body(e, &error);
         return;
     }
+    e->book = post->drafts->book;
     if (!scope_may_write(e->scope, post->drafts->book)) {
         exchange_answer(e, answer_forbidden(exchange_json(e), post->drafts->book));
         return;
@@ -290,6 +297,7 @@ void handle_post_batch(struct exchange *e)
         refuse_body(e, &error);
         return;
     }
+    e->draft_count = post->count;
     uint32_t left = check_slots(post);
     if (left == 0) {
         answer_batch(post);

@@ -242,6 +242,11 @@ const struct scope *tokens_find(const struct tokens *tokens, struct bytes author
     return found;
 }
 
+const char *scope_name(const struct scope *scope)
+{
+    return scope->name;
+}
+
 bool scope_may_read(const struct scope *scope, struct bytes book)
 {
     if (scope->all_books)

@@ -28,6 +28,9 @@ bool tokens_open_mode(const struct tokens *tokens);
  */
 const struct scope *tokens_find(const struct tokens *tokens, struct bytes authorization);
 
+/* What the log calls it; never the token. NULL in open mode. */
+const char *scope_name(const struct scope *scope);
+
 bool scope_may_read(const struct scope *scope, struct bytes book);
 bool scope_may_write(const struct scope *scope, struct bytes book);
 /* rw on "*": what registering assets needs. */

@@ -16,6 +16,7 @@
 #include "server/answers.h"
 #include "server/event_stream.h"
 #include "server/metrics.h"
+#include "server/request_log.h"
 #include "server/submissions.h"
 
 #define SLEEP_MAX_MS 10000
@@ -55,10 +56,25 @@ struct json_text *exchange_json(struct exchange *e)
     return w->json;
 }
 
+static uint64_t count(struct exchange *e, int status)
+{
+    uint64_t duration_ns = clock_monotonic_ns() - http_begun_ns(e->http);
+    metrics_count_request(&e->worker->slot->counters, e->match.id, e->method, status, duration_ns);
+    return duration_ns;
+}
+
 void exchange_count(struct exchange *e, int status)
 {
-    metrics_count_request(&e->worker->slot->counters, e->match.id, e->method, status,
-                          clock_monotonic_ns() - http_begun_ns(e->http));
+    (void)count(e, status);
+}
+
+/* Counts and logs the request, and answers. */
+static void respond(struct exchange *e, int status, const char *content_type, const struct http_header *headers,
+                    size_t header_count, struct bytes body)
+{
+    uint64_t duration_ns = count(e, status);
+    request_log_answered(e, status, duration_ns, e->method == METHOD_HEAD ? 0 : body.len);
+    http_respond(e->http, status, content_type, headers, header_count, body);
 }
 
 void exchange_answer(struct exchange *e, int status)
@@ -70,16 +86,14 @@ void exchange_answer(struct exchange *e, int status)
                                        : status == 401                ? &authenticate
                                        : status == 405                ? &allow
                                                                       : NULL;
-    exchange_count(e, status);
-    http_respond(e->http, status, status == 204 ? NULL : "application/json", header, header ? 1 : 0,
-                 status == 204 ? bytes_of(NULL, 0) : buffer_bytes(&e->worker->answer));
+    respond(e, status, status == 204 ? NULL : "application/json", header, header ? 1 : 0,
+            status == 204 ? bytes_of(NULL, 0) : buffer_bytes(&e->worker->answer));
 }
 
 void exchange_answer_text(struct exchange *e, const char *content_type, const struct http_header *headers,
                           size_t header_count, struct bytes body)
 {
-    exchange_count(e, 200);
-    http_respond(e->http, 200, content_type, headers, header_count, body);
+    respond(e, 200, content_type, headers, header_count, body);
 }
 
 bool exchange_check_names(struct exchange *e)
@@ -103,7 +117,7 @@ bool exchange_read_index(struct exchange *e)
     int error = worker_begin_reading(w);
     if (error == 0)
         return true;
-    report(REPORT_ERROR, "cannot read the index: %s", strerror(error));
+    request_log_error(e, "cannot read the index: %s", strerror(error));
     exchange_answer(e, answer_internal(exchange_json(e), "the index cannot be read"));
     return false;
 }
@@ -111,7 +125,7 @@ bool exchange_read_index(struct exchange *e)
 void exchange_read_failed(struct exchange *e, int error)
 {
     index_reader_end(e->worker->index);
-    report(REPORT_ERROR, "a read failed: %s", strerror(error));
+    request_log_error(e, "a read failed: %s", strerror(error));
     exchange_answer(e, answer_internal(exchange_json(e), "the ledger's files cannot be read"));
 }
 
@@ -176,6 +190,7 @@ static void on_request(void *context, struct http_request *http, bool on_metrics
     struct exchange *e = arena_alloc(http_arena(http), sizeof *e);
     *e = (struct exchange){.worker = w, .http = http, .method = http_method_of(http_method(http))};
     routes_match(http_target(http), on_metrics_listener, http_arena(http), &e->match);
+    e->book = e->match.book;
     http_on_closed(http, on_closed, e);
     if (e->match.id == ROUTE_NONE) {
         exchange_answer(e, answer_not_found(exchange_json(e), "path", bytes_of(NULL, 0)));
@@ -189,6 +204,11 @@ static void on_request(void *context, struct http_request *http, bool on_metrics
     enter_flight(e);
     if (admit(e))
         routes[e->match.id].handle(e);
+}
+
+static void on_refused(void *context, const struct http_refusal *refusal)
+{
+    request_log_refused(context, refusal);
 }
 
 static void on_tick(void *context)
@@ -228,16 +248,25 @@ static void on_terminate(int signal_number)
     bell_ring_anyway(own_bell);
 }
 
+static void on_log_moved(int signal_number)
+{
+    (void)signal_number;
+    report_reopen_soon();
+    bell_ring_anyway(own_bell);
+}
+
 /* A worker that is told to leave by itself is replaced; all together leave on the master's order. */
 static void set_up_signals(struct worker *w)
 {
     struct sigaction terminate = {.sa_handler = on_terminate};
+    struct sigaction log_moved = {.sa_handler = on_log_moved, .sa_flags = SA_RESTART};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
-    static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU};
+    static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGUSR2, SIGTTIN, SIGTTOU};
     own_bell = &w->slot->bell;
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         sigaction(ignored[i], &ignore, NULL);
     sigaction(SIGTERM, &terminate, NULL);
+    sigaction(SIGUSR1, &log_moved, NULL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -283,6 +312,7 @@ static void run(struct worker *w)
 {
     struct bell *bell = &w->slot->bell;
     while (!has_left(w)) {
+        report_reopen_if_told();
         bell_prepare_sleep(bell);
         bool busy = listen_to_arbiter(w);
         busy = leave_if_told(w) || busy;
@@ -326,6 +356,7 @@ void worker_run(struct border *border, uint32_t number, uint32_t generation, con
     struct http_config config = {
         .context = &w,
         .on_request = on_request,
+        .on_refused = on_refused,
         .on_tick = on_tick,
         .on_connections = on_connections,
         .refused_body = BYTES_LITERAL("{\"error\":\"invalid_draft\",\"field\":\"body\",\"reason\":\"the request's body is too "

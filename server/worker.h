@@ -45,6 +45,8 @@ struct exchange {
     enum http_method method;
     const struct scope *scope; /* NULL where the route needs no token */
     bool in_flight;            /* counted in the slot */
+    struct bytes book;         /* of the path or the draft, for the log; base NULL: none */
+    uint32_t draft_count;      /* of a batch, for the log */
 };
 
 /*
@@ -71,7 +73,7 @@ void exchange_answer(struct exchange *exchange, int status);
 /* Sends a body of another kind. */
 void exchange_answer_text(struct exchange *exchange, const char *content_type, const struct http_header *headers,
                           size_t header_count, struct bytes body);
-/* Counts a request whose answer goes another way (a stream). */
+/* Counts a request whose answer goes another way (a stream); its log line is its own affair. */
 void exchange_count(struct exchange *exchange, int status);
 void exchange_leave_flight(struct exchange *exchange);
 
