@@ -57,10 +57,26 @@ static void set_state(struct border *border, enum arbiter_state state)
         bell_ring(&border->worker[n].bell);
 }
 
-/* Signals are the master's: Ctrl-C reaches the whole process group, but the arbiter leaves last, on order. */
-static void leave_signals_to_master(void)
+static struct bell *own_bell;
+
+static void on_log_moved(int signal_number)
 {
-    static const int ignored[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU};
+    (void)signal_number;
+    report_reopen_soon();
+    bell_ring_anyway(own_bell);
+}
+
+/*
+ * Signals are the master's: Ctrl-C reaches the whole process group, but the
+ * arbiter leaves last, on order. SIGUSR1 alone it takes, and no system call of
+ * a commit may fail because of it.
+ */
+static void leave_signals_to_master(struct border *border)
+{
+    static const int ignored[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE, SIGUSR2, SIGTTIN, SIGTTOU};
+    struct sigaction log_moved = {.sa_handler = on_log_moved, .sa_flags = SA_RESTART};
+    own_bell = &border->arbiter_bell;
+    sigaction(SIGUSR1, &log_moved, NULL);
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         signal(ignored[i], SIG_IGN);
     signal(SIGCHLD, SIG_DFL);
@@ -228,6 +244,7 @@ static void run(struct arbiter *a)
 {
     struct group_commit *c = &a->commit;
     for (;;) {
+        report_reopen_if_told();
         if (worker_links_follow_generations(c->links))
             store_clear_dead_readers(c->store);
         worker_links_drain(c->links, c->queue);
@@ -272,7 +289,7 @@ void arbiter_run(struct border *border, const struct settings *settings)
         .commit = {.border = border, .settings = settings},
     };
     die_with_master(getppid());
-    leave_signals_to_master();
+    leave_signals_to_master(border);
     report_set_process("arbiter");
     setproctitle("-talead: arbiter %s", settings->data_dir);
     recover_or_exit(&a);
