@@ -16,6 +16,7 @@
  */
 #define GROUP_BYTES_MAX (192u << 10)
 #define EVENT_OVERHEAD_BYTES 64 /* what an event adds to book and body */
+#define SLOW_TOLD_EVERY_NS 1000000000u
 #define FULL_DISK_CALM_NS 1000000000u /* every group fitted for this long: there is space again */
 
 static void decide(struct group_commit *c, const struct queued_draft *draft, int64_t now_us)
@@ -111,7 +112,8 @@ static bool reserve(struct group_commit *c, const struct queued_draft *group, ui
     return true;
 }
 
-static void make_durable(struct group_commit *c, int64_t now_us)
+/* Returns how long fdatasync took. */
+static uint64_t make_durable(struct group_commit *c, int64_t now_us)
 {
     uint64_t sync_ns;
     int error = log_writer_append(c->log, store_payload(c->store), store_event_count(c->store), now_us, &sync_ns);
@@ -124,6 +126,28 @@ static void make_durable(struct group_commit *c, int64_t now_us)
     if (error)
         commit_failed("writing the index", error);
     atomic_store(&c->border->durable_position, head->position);
+    return sync_ns;
+}
+
+/* A disk that has become slow makes every group slow: one line a second says as much. */
+static void tell_if_slow(struct group_commit *c, uint32_t drafts, uint64_t duration_ns, uint64_t sync_ns)
+{
+    if (c->settings->slow_commit_ms == 0 || duration_ns <= c->settings->slow_commit_ms * 1000000)
+        return;
+    uint64_t now_ns = clock_monotonic_ns();
+    if (c->slow_told_ns && now_ns - c->slow_told_ns < SLOW_TOLD_EVERY_NS) {
+        c->slow_untold++;
+        return;
+    }
+    const struct report_field fields[] = {
+        report_count("drafts", drafts),
+        report_ms("duration_ms", duration_ns),
+        report_ms("fdatasync_ms", sync_ns),
+        report_count("suppressed", c->slow_untold),
+    };
+    report_fields(REPORT_WARNING, fields, sizeof fields / sizeof *fields, "slow group commit");
+    c->slow_told_ns = now_ns;
+    c->slow_untold = 0;
 }
 
 void group_commit_run(struct group_commit *c)
@@ -141,10 +165,11 @@ void group_commit_run(struct group_commit *c)
     for (uint32_t i = 0; i < count; i++)
         decide(c, &group[i], now_us);
     bool wrote = store_event_count(c->store) > 0;
-    if (wrote)
-        make_durable(c, now_us);
+    uint64_t sync_ns = wrote ? make_durable(c, now_us) : 0;
     answer(c, group, count);
     worker_links_ring_bells(c->links, wrote);
     size_count(&c->border->arbiter.group_size, count);
-    fast_count(&c->border->arbiter.group_duration, clock_monotonic_ns() - begin_ns);
+    uint64_t duration_ns = clock_monotonic_ns() - begin_ns;
+    fast_count(&c->border->arbiter.group_duration, duration_ns);
+    tell_if_slow(c, count, duration_ns, sync_ns);
 }

@@ -19,6 +19,8 @@ struct group_commit {
     struct worker_links *links;
     bool disk_full; /* said so in the log, and not yet that it is over */
     uint64_t disk_full_met_ns; /* when a group was refused last */
+    uint64_t slow_told_ns;     /* when the log was told of a slow group last; 0: never */
+    uint64_t slow_untold;      /* slow groups since then */
 };
 
 /* The queue is not empty. Ends the process with EXIT_STATUS_COMMIT_FAILED when the batch could not be made durable. */
