@@ -88,7 +88,7 @@ void report_reopen(void)
     int fd = open_file(file_path);
     /* Under the old number: whoever writes at this moment, another thread too, writes to one of the two. */
     if (fd < 0 || dup3(fd, sink, O_CLOEXEC) < 0)
-        report(REPORT_ERROR, "cannot open %s again: %m; this file goes on, though it was told to be moved away", file_path);
+        report(REPORT_ERROR, "cannot open %s again: %m; this file goes on in its place", file_path);
     else
         report(REPORT_INFO, "log file opened again");
     if (fd >= 0)

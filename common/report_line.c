@@ -179,7 +179,7 @@ size_t report_line_plain(const char *message, char out[static REPORT_LINE_BYTES_
 {
     struct out text = {.base = out, .end = REPORT_LINE_BYTES_MAX};
     put_string(&text, "talead: ");
-    return finish_text(&text, message, bytes_of(NULL, 0));
+    return finish_text(&text, message, BYTES_LITERAL(""));
 }
 
 /* --- JSON --- */

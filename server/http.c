@@ -138,7 +138,8 @@ static struct bytes request_id_of(h2o_req_t *req)
 
 static void add_request_id(h2o_req_t *req, struct bytes id)
 {
-    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT(REQUEST_ID), 0, NULL, (const char *)id.base, id.len);
+    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT(REQUEST_ID), 0, NULL, (const char *)id.base,
+                          id.len);
 }
 
 /* --- refusals of h2o's own --- */

@@ -17,6 +17,7 @@ from test_disk_faults import STRACE, may_trace
 PROCESS = r"(master|arbiter|snapshot|worker \d+)\[\d+\]: "
 TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (error|warning|info|debug) " + PROCESS)
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 TOKENS = {"payments": {"token": "s3cret-payments", "books": ["shop"], "access": "rw"}}
 
 
@@ -36,8 +37,10 @@ def log_lines(ledger):
 
 def line_of(ledger, request_id):
     """The one line of this request."""
-    wait_until(lambda: any(line.get("request_id") == request_id for line in log_lines(ledger)), f"a line of {request_id}")
-    lines = [line for line in log_lines(ledger) if line.get("request_id") == request_id]
+    def find():
+        return [line for line in log_lines(ledger) if line.get("request_id") == request_id]
+
+    lines = wait_until(find, f"a line of {request_id}")
     assert len(lines) == 1, lines
     return lines[0]
 
@@ -70,7 +73,8 @@ def post_late(ledger, request_id, seconds, path="/v1/transactions", body=None):
     answers = []
 
     def post():
-        answers.append(ledger.request("POST", path, body or sale("shop", request_id), headers={"X-Request-Id": request_id}))
+        headers = {"X-Request-Id": request_id}
+        answers.append(ledger.request("POST", path, body or sale("shop", request_id), headers))
 
     thread = threading.Thread(target=post)
     with arbiter_stopped(ledger, seconds):
@@ -203,7 +207,8 @@ def test_what_http_refuses_before_it_is_a_whole_request_has_its_id(make_ledger, 
         assert len(found) == 1 and (found[0] == got or got is None and UUID.fullmatch(found[0].decode()))
     line = line_of(ledger, "odd-1")
     assert line["message"].startswith("request refused") and line["level"] == "info"
-    assert (line["method"], line["route"], line["book"], line["status"]) == ("POST", "/v1/books/{book}/events", "shop", 400)
+    assert (line["method"], line["route"], line["book"]) == ("POST", "/v1/books/{book}/events", "shop")
+    assert line["status"] == 400
     assert "s3cret" not in ledger.stderr_text()
 
 
@@ -221,7 +226,7 @@ def test_a_sane_id_is_taken_over(ledger, sent):
     b"\xff", b"\x1b[2J", b"a_b{c}", b"x" * 10000,
 ])
 def test_another_id_is_replaced(ledger, sent):
-    answer = talk(ledger.port, b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: " + sent + b"\r\n\r\n")
+    answer = talk(ledger.port, HEALTH + b"X-Request-Id: " + sent + b"\r\n\r\n")
     ids = re.findall(rb"\r\nx-request-id: ([^\r]*)\r\n", answer)
     if not answer.startswith(b"HTTP/1.1 200 "):  # a byte that no field may hold: refused as no HTTP at all
         assert answer.startswith(b"HTTP/1.1 400 ") and sent == b"\x1b[2J" and ids == []
@@ -231,14 +236,13 @@ def test_another_id_is_replaced(ledger, sent):
 
 
 def test_two_ids_are_replaced_by_one(ledger):
-    answer = talk(ledger.port, b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: one\r\n"
-                               b"Accept: */*\r\nx-request-id: two\r\n\r\n")
+    answer = talk(ledger.port, HEALTH + b"X-Request-Id: one\r\nAccept: */*\r\nx-request-id: two\r\n\r\n")
     ids = re.findall(rb"\r\nx-request-id: ([^\r]*)\r\n", answer)
     assert len(ids) == 1 and UUID.fullmatch(ids[0].decode())
 
 
 def test_a_bare_line_feed_forges_no_field_of_the_answer(ledger):
-    answer = talk(ledger.port, b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: one\nx-evil: 1\r\n\r\n")
+    answer = talk(ledger.port, HEALTH + b"X-Request-Id: one\nx-evil: 1\r\n\r\n")
     assert b"evil" not in answer and b"\r\nx-request-id: one\r\n" in answer
 
 

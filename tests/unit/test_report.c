@@ -422,10 +422,18 @@ static void a_format_that_was_asked_for_holds_for_the_journal_too(void **state)
     assert_written_matches(TIME "info .*: a\n$");
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
 /* Takes what is left below a limit of the address space. False where that cannot be (sanitizers need more of it). */
 static bool use_up_memory(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SANITIZED
     return false;
 #else
     struct rlimit none = {0, 0};
