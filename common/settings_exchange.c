@@ -3,10 +3,15 @@
 
 #include "common/settings.h"
 
+static bool is_number(const struct setting *row)
+{
+    return row->kind == SETTING_COUNT || row->kind == SETTING_WORD;
+}
+
 bool settings_equal(const struct setting *row, const struct settings *a, const struct settings *b)
 {
     const void *x = (const char *)a + row->offset, *y = (const char *)b + row->offset;
-    if (row->kind == SETTING_COUNT)
+    if (is_number(row))
         return *(const uint64_t *)x == *(const uint64_t *)y;
     const char *s = *(char *const *)x, *t = *(char *const *)y;
     return s && t ? strcmp(s, t) == 0 : s == t;
@@ -22,7 +27,7 @@ static void exchange_texts(char **a, char **b)
 void settings_exchange(const struct setting *row, struct settings *a, struct settings *b)
 {
     void *x = (char *)a + row->offset, *y = (char *)b + row->offset;
-    if (row->kind == SETTING_COUNT) {
+    if (is_number(row)) {
         uint64_t kept = *(uint64_t *)x;
         *(uint64_t *)x = *(uint64_t *)y;
         *(uint64_t *)y = kept;

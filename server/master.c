@@ -83,7 +83,8 @@ static int open_listeners(struct master *m)
 
 static void block_signals(struct master *m)
 {
-    static const int taken[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGTTIN, SIGTTOU};
+    /* Blocked in children too, until they have handlers of their own. */
+    static const int taken[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGTTIN, SIGTTOU};
     sigset_t set;
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
@@ -220,7 +221,7 @@ static bool go_on_stopping(struct master *m)
         if (clock_monotonic_ns() >= m->stop_deadline_ns) {
             report(REPORT_WARNING, "workers are killed: they did not finish in the time that they had");
             m->stop_deadline_ns = UINT64_MAX;
-            worker_set_kill(m);
+            worker_set_signal(m, SIGKILL);
         }
         return false;
     }
@@ -238,7 +239,7 @@ static bool go_on_stopping(struct master *m)
 static void hasten(struct master *m)
 {
     report(REPORT_INFO, "told to stop again: what is left is not waited for");
-    worker_set_kill(m);
+    worker_set_signal(m, SIGKILL);
     if (m->arbiter.pid && atomic_load(&m->border->arbiter_state) == ARBITER_RECOVERING)
         kill(m->arbiter.pid, SIGKILL);
 }
@@ -271,6 +272,15 @@ static void reload_on_signal(struct master *m)
     buffer_free(&answer);
 }
 
+/* The log file was moved away: every process has it open. */
+static void reopen_log(struct master *m)
+{
+    report_reopen();
+    if (m->arbiter.pid)
+        kill(m->arbiter.pid, SIGUSR1);
+    worker_set_signal(m, SIGUSR1);
+}
+
 static void on_signal(struct master *m, int number)
 {
     switch (number) {
@@ -279,6 +289,9 @@ static void on_signal(struct master *m, int number)
         break;
     case SIGHUP:
         reload_on_signal(m);
+        break;
+    case SIGUSR1:
+        reopen_log(m);
         break;
     case SIGTTIN:
         change_workers(m, "+1");

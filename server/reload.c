@@ -75,6 +75,8 @@ int reload(struct master *m, struct buffer *answer)
     m->settings = next;
     m->tokens = tokens;
     m->settings_version++;
+    if (report_configure(&m->settings, error, sizeof error) != 0)
+        report(REPORT_ERROR, "reload: %s", error);
     if (workers_changed) /* else the number that an operator set by hand stays */
         m->workers_wanted = (uint32_t)next.workers;
     worker_set_settle(m);

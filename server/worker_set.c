@@ -197,11 +197,11 @@ void worker_set_drain(struct master *m)
     worker_set_ring(m);
 }
 
-void worker_set_kill(struct master *m)
+void worker_set_signal(struct master *m, int signal_number)
 {
     for (uint32_t n = 0; n < WORKER_MAX; n++)
         if (m->worker[n].pid)
-            kill(m->worker[n].pid, SIGKILL);
+            kill(m->worker[n].pid, signal_number);
 }
 
 uint64_t worker_set_due_ns(const struct master *m)

@@ -22,7 +22,7 @@ uint32_t worker_set_leaving(const struct master *master);
 bool worker_set_empty(const struct master *master); /* no process is left */
 
 void worker_set_drain(struct master *master); /* all, for a stop */
-void worker_set_kill(struct master *master);
+void worker_set_signal(struct master *master, int signal_number);
 void worker_set_ring(struct master *master);
 
 /* When worker_set_settle has something to do; CLOCK_MONOTONIC, UINT64_MAX: nothing is due. */

@@ -454,6 +454,20 @@ def test_a_moved_log_file_is_left_by_who_gets_sigusr1(make_ledger):
     assert [worker, arbiter] == [ledger.worker_pids()[0], ledger.arbiter_pid()]
 
 
+def test_sigusr1_to_the_master_makes_all_processes_leave_a_moved_log_file(make_ledger):
+    ledger = make_ledger(start=False, workers=3)
+    path, moved = os.path.join(ledger.home, "log"), os.path.join(ledger.home, "log.1")
+    ledger.env["TALEA_LOG_FILE"] = path
+    ledger.start()
+    ledger.set_up("shop")
+    os.rename(path, moved)
+    os.kill(ledger.pid, signal.SIGUSR1)
+    pids = [ledger.pid, ledger.arbiter_pid(), *ledger.worker_pids()]
+    wait_until(lambda: all(path in open_files(p) and moved not in open_files(p) for p in pids), "all to have left it")
+    ledger.post(sale("shop", "all go on"))
+    assert pids == [ledger.pid, ledger.arbiter_pid(), *ledger.worker_pids()]
+
+
 def test_posts_go_on_while_log_files_are_moved(make_ledger):
     """A signal interrupts no system call that a commit, or a stream, cannot do without."""
     ledger = make_ledger(start=False, workers=1)
