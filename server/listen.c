@@ -156,7 +156,7 @@ int listen_inherit(struct listen_inherited *out, char *error, unsigned error_siz
 /* An abstract name begins with a NUL and ends with the address; one without a name is empty. */
 static void unix_address(const struct sockaddr_un *address, socklen_t length, char out[static LISTEN_ADDRESS_MAX])
 {
-    size_t given = length > offsetof(struct sockaddr_un, sun_path) ? length - offsetof(struct sockaddr_un, sun_path) : 0;
+    size_t before = offsetof(struct sockaddr_un, sun_path), given = length > before ? length - before : 0;
     bool abstract = given > 1 && address->sun_path[0] == '\0';
     size_t shown = abstract ? given - 1 : strnlen(address->sun_path, given);
     snprintf(out, LISTEN_ADDRESS_MAX, "unix:%s%.*s", abstract ? "@" : "", (int)shown, address->sun_path + abstract);

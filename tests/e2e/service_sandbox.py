@@ -136,7 +136,8 @@ def private_mounts(unit, state):
     place = "/var/lib/" + unit["StateDirectory"][0]
     state_fd = os.open(state, os.O_PATH)
     mount(None, "/", flags=MS_REC | MS_PRIVATE)
-    for path, mode in (("/tmp", "1777"), ("/var/tmp", "1777"), ("/home", "0000"), ("/root", "0000"), ("/var/lib", "0755")):
+    modes = {"/tmp": "1777", "/var/tmp": "1777", "/home": "0000", "/root": "0000", "/var/lib": "0755"}
+    for path, mode in modes.items():
         mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=" + mode)
     os.mkdir(place)
     mount(f"/proc/self/fd/{state_fd}", place, flags=MS_BIND)
@@ -170,7 +171,9 @@ def users_helper(uid):
 
 
 def become(uid):
-    for capability in range(int(open("/proc/sys/kernel/cap_last_cap").read()) + 1):
+    with open("/proc/sys/kernel/cap_last_cap") as f:
+        last = int(f.read())
+    for capability in range(last + 1):
         check(libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0), "prctl")
     os.setgroups([])
     os.setresgid(uid, uid, uid)

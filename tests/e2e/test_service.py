@@ -46,14 +46,16 @@ def test_systemd_has_no_complaint_about_the_units(units):
 
 
 def test_the_service_is_hardly_exposed(units):
-    done = analyze("security", "--offline=true", f"--threshold={round(EXPOSURE_MAX * 10)}", str(units / "talead.service"))
+    threshold = round(EXPOSURE_MAX * 10)
+    done = analyze("security", "--offline=true", f"--threshold={threshold}", str(units / "talead.service"))
     level = float(re.search(r"Overall exposure level for talead.service: ([0-9.]+)", done.stdout).group(1))
     print(f"exposure {level}")
     assert level <= EXPOSURE_MAX and done.returncode == 0, done.stdout
 
 
 def may_make_namespaces():
-    return os.getuid() == 0 and subprocess.run(["unshare", "-m", "-i", "-U", "true"], capture_output=True).returncode == 0
+    tried = subprocess.run(["unshare", "-m", "-i", "-U", "true"], capture_output=True)
+    return os.getuid() == 0 and tried.returncode == 0
 
 
 in_sandbox = pytest.mark.skipif(not may_make_namespaces(), reason="needs root and namespaces")
@@ -130,7 +132,8 @@ def complaints(ledger):
 
 @in_sandbox
 def test_talead_does_all_its_work_in_the_sandbox(make_ledger, units):
-    ledger = in_service(make_ledger, units, log_snapshot_every=20, log_idem_hot_cap=10, log_segment_max=16384, metrics=True)
+    ledger = in_service(make_ledger, units, log_snapshot_every=20, log_idem_hot_cap=10, log_segment_max=16384,
+                        metrics=True)
     ledger.env["TALEA_BIND"] = f"0.0.0.0:{ledger.port}"
     ledger.start()
     exercise(ledger)

@@ -783,7 +783,8 @@ static void credential_with_a_nul_is_refused_unseen(void **state)
     (void)state;
     write_credential("s3c\0ret", 7);
     setenv("TALEA_DB_URL", "log://d", 1);
-    assert_refused("invalid TALEA_API_TOKEN: must be a single value without NUL characters (credential talea-api-token)");
+    assert_refused("invalid TALEA_API_TOKEN: must be a single value without NUL characters "
+                   "(credential talea-api-token)");
 }
 
 static void credential_that_cannot_be_read_is_refused(void **state)
