@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "client/completions.h"
 #include "client/http.h"
 #include "client/json_text.h"
 #include "client/number.h"
@@ -16,6 +15,7 @@
 #include "client/request_path.h"
 #include "client/status.h"
 #include "client/tail.h"
+#include "common/completions.h"
 
 /* Frees path and body. */
 static int send_and_free(const struct server *server, struct text *path, struct text *body)
@@ -175,10 +175,9 @@ static int run_tail(const struct server *server, const struct arguments *argumen
     return tail_book(server, argument(arguments, "--book"), first);
 }
 
-static int run_completions(const struct server *server, const struct arguments *arguments)
+static int run_completions(const struct arguments *arguments)
 {
-    (void)server;
-    if (completions_print(arguments->operand))
+    if (completions_print(&program, arguments->operand))
         return STATUS_DONE;
     complain("no completions for '%s': bash, zsh or fish", arguments->operand);
     return STATUS_USAGE;
@@ -196,14 +195,14 @@ static int run_completions(const struct server *server, const struct arguments *
 #define PATH FLAG("--path", "PATH", "path of the account", REQUIRED)
 #define AS_OF FLAG("--as-of", "TIME", "what it was at that time, RFC 3339")
 
-const struct flag global_flags[] = {
+static const struct flag global_flags[] = {
     FLAG("--url", "URL", "where the ledger is (TALEA_URL; http://127.0.0.1:8080)"),
     FLAG("--token", "TOKEN", "bearer token (better in TALEA_TOKEN)"),
     FLAG("--timeout-secs", "N", "seconds for one try (30)"),
     {0},
 };
 
-const struct command commands[] = {
+static const struct command commands[] = {
     {.words = {"asset", "register"},
      .help = "register an asset; again changes nothing",
      .flags = {FLAG("--id", "ID", "id of the asset", REQUIRED),
@@ -212,7 +211,7 @@ const struct command commands[] = {
                FLAG("--native-id", "ID", "what the network calls the asset"),
                FLAG("--precision", "N", "decimals, 0 to 255", REQUIRED),
                FLAG("--name", "NAME", "name for people", REQUIRED)},
-     .run = run_asset_register},
+     .ask = run_asset_register},
     {.words = {"account", "open"},
      .help = "open an account; again changes nothing",
      .flags = {BOOK, PATH, FLAG("--asset", "ID", "the asset it holds", REQUIRED),
@@ -220,7 +219,7 @@ const struct command commands[] = {
                     .choices = "asset liability income expense equity clearing", REQUIRED),
                FLAG("--normal-side", "SIDE", "side that counts as positive", .choices = "debit credit"),
                FLAG("--min-balance", "MINOR", "refuse posts that leave less, in minor units")},
-     .run = run_account_open},
+     .ask = run_account_open},
     {.words = {"post"},
      .help = "post a transaction; the same --idem again answers the first one",
      .flags = {FLAG("--book", "BOOK", "name of the book"),
@@ -230,29 +229,35 @@ const struct command commands[] = {
                FLAG("--occurred-at", "TIME", "time of the business event, RFC 3339"),
                FLAG("--metadata", "JSON", "any JSON value"),
                FLAG("--draft", "FILE", "draft as JSON, - for stdin; flags override it")},
-     .run = run_post},
+     .ask = run_post},
     {.words = {"balance"},
      .help = "show the balance of an account",
      .flags = {BOOK, PATH, AS_OF},
-     .run = run_balance},
+     .ask = run_balance},
     {.words = {"history"},
      .help = "show the postings of an account",
      .flags = {BOOK, PATH, FLAG("--after-seq", "N", "begin behind this seq"),
                FLAG("--limit", "N", "transactions on the page, 1 to 1000 (100)")},
-     .run = run_history},
-    {.words = {"tx"}, .operand = "TX_ID", .help = "show a transaction", .run = run_tx},
+     .ask = run_history},
+    {.words = {"tx"}, .operand = "TX_ID", .help = "show a transaction", .ask = run_tx},
     {.words = {"trial-balance"},
      .help = "show the sums of a book by asset",
      .flags = {BOOK, AS_OF},
-     .run = run_trial_balance},
+     .ask = run_trial_balance},
     {.words = {"tail"},
      .help = "follow the events of a book as JSON lines",
      .flags = {BOOK, FLAG("--from", "N", "the first seq wanted (1)")},
-     .run = run_tail},
+     .ask = run_tail},
     {.words = {"completions"},
      .operand = "SHELL",
-     .operand_choices = "bash zsh fish",
+     .operand_choices = COMPLETIONS_SHELLS,
      .help = "print completions for a shell",
      .run = run_completions},
 };
-const size_t command_count = sizeof commands / sizeof *commands;
+const struct program program = {
+    .name = "talea",
+    .summary = "post to a talea ledger and read it",
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
+    .global_flags = global_flags,
+};

@@ -2,7 +2,7 @@
 #define TALEA_CLIENT_POST_H
 #include <stdbool.h>
 
-#include "client/options.h"
+#include "common/command_line.h"
 #include "client/text.h"
 
 /*

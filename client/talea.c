@@ -8,10 +8,11 @@
 
 #include <curl/curl.h>
 
+#include "client/commands.h"
 #include "client/http.h"
 #include "client/number.h"
-#include "client/options.h"
 #include "client/status.h"
+#include "common/command_line.h"
 
 #define DEFAULT_URL "http://127.0.0.1:8080"
 #define DEFAULT_TIMEOUT_S 30
@@ -87,7 +88,7 @@ static int run(const struct command *command, const struct arguments *arguments,
 {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
         out_of_memory();
-    int status = command->run(server, arguments);
+    int status = command->ask(server, arguments);
     curl_global_cleanup();
     return status;
 }
@@ -128,9 +129,9 @@ int main(int argc, char **argv)
 {
     const struct command *command = NULL;
     struct arguments arguments = {0}, globals = {0};
-    int status = options_read(argc, argv, &command, &arguments, &globals);
-    if (status < 0)
-        status = run_on_server(command, &arguments, &globals);
+    int status = command_line_read(&program, argc, argv, &command, &arguments, &globals);
+    if (status == COMMAND_LINE_GO_ON)
+        status = command->run ? command->run(&arguments) : run_on_server(command, &arguments, &globals);
     arguments_free(&arguments);
     arguments_free(&globals);
     /* tail has written all it had, and a reader that left is no failure of it. */

@@ -1,8 +1,8 @@
 #include "server/admin.h"
 
 /*
- * Each reads its command line, finds its ledger, asks over the control socket
- * and prints what it is told. What takes time is asked for again until it is
+ * Each finds its ledger, asks over the control socket and prints what it is
+ * told. What takes time is asked for again until it is
  * done. `talead books` asks whether the ledger is served, and reads its index.
  */
 #include <errno.h>
@@ -18,7 +18,6 @@
 #include "common/index_reader.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
-#include "server/arguments.h"
 #include "server/control_client.h"
 #include "server/find_ledger.h"
 #include "server/json_text.h"
@@ -31,54 +30,17 @@
 
 struct call {
     const char *name;
-    const char *db_url, *config;
-    const char *flag;     /* the one more that the command knows; NULL: none */
-    const char *argument; /* the one positional; NULL: none was given */
-    bool takes_argument, flag_given, json;
+    bool json;
     char *data_dir;
     int fd;
 };
 
-/* --- the command line --- */
-
-static int unexpected(const struct call *c, const char *word)
-{
-    report_usage_error("%s: unexpected '%s', or a value is missing; see talead help %s", c->name, word, c->name);
-    return EINVAL;
-}
-
-/* -1 and the like are arguments, and no options. */
-static bool is_option(const char *word)
-{
-    return word[0] == '-' && !(word[1] >= '0' && word[1] <= '9');
-}
-
-static int read_arguments(int argc, char **argv, struct call *c)
-{
-    c->name = argv[0];
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0)
-            c->json = true;
-        else if (c->flag && strcmp(argv[i], c->flag) == 0)
-            c->flag_given = true;
-        else if (argument_value(argc, argv, &i, "--db-url", &c->db_url) ||
-                 argument_value(argc, argv, &i, "--config", &c->config))
-            continue;
-        else if (is_option(argv[i]) || !c->takes_argument || c->argument)
-            return unexpected(c, argv[i]);
-        else
-            c->argument = argv[i];
-    }
-    return 0;
-}
-
 /* --- asking --- */
 
-static int begin(int argc, char **argv, struct call *c)
+static int begin(const char *name, const struct arguments *arguments, struct call *c)
 {
-    if (read_arguments(argc, argv, c) != 0)
-        return EXIT_STATUS_USAGE;
-    if (find_ledger(c->db_url, c->config, &c->data_dir) != 0)
+    *c = (struct call){.name = name, .json = argument_given(arguments, "--json"), .fd = -1};
+    if (find_ledger(arguments, &c->data_dir) != 0)
         return EXIT_STATUS_FAILED;
     return control_connect(c->data_dir, &c->fd) == 0 ? EXIT_STATUS_OK : EXIT_STATUS_FAILED;
 }
@@ -96,7 +58,7 @@ static int failed(const struct call *c, int error)
     return EXIT_STATUS_FAILED;
 }
 
-/* `second` and `third` may be NULL. Returns the master's exit status, or what failed() says. */
+/* `second` may be NULL. Returns the master's exit status, or what failed() says. */
 static int ask(struct call *c, const char *first, const char *second, struct buffer *text)
 {
     struct control_request request = {.json = c->json, .count = second ? 2 : 1, .word = {bytes_of_string(first)}};
@@ -158,47 +120,48 @@ static int follow(struct call *c)
     return status;
 }
 
-int status_command(int argc, char **argv)
+int status_command(const struct arguments *arguments)
 {
-    struct call c = {.flag = "--follow", .fd = -1};
-    int status = begin(argc, argv, &c);
+    struct call c;
+    int status = begin("status", arguments, &c);
     if (status == EXIT_STATUS_OK)
-        status = c.flag_given ? follow(&c) : ask_and_print(&c, "status", NULL);
+        status = argument_given(arguments, "--follow") ? follow(&c) : ask_and_print(&c, "status", NULL);
     end(&c);
     return status;
 }
 
-int workers_command(int argc, char **argv)
+int workers_command(const struct arguments *arguments)
 {
-    struct call c = {.flag = "--advise", .takes_argument = true, .fd = -1};
-    int status = begin(argc, argv, &c);
-    if (status == EXIT_STATUS_OK && c.flag_given && c.argument) {
-        report_usage_error("workers: --advise changes nothing; leave '%s' away", c.argument);
+    struct call c;
+    int status = begin("workers", arguments, &c);
+    bool advise = argument_given(arguments, "--advise");
+    if (status == EXIT_STATUS_OK && advise && arguments->operand) {
+        report_usage_error("workers: --advise changes nothing; leave '%s' away", arguments->operand);
         status = EXIT_STATUS_USAGE;
     } else if (status == EXIT_STATUS_OK) {
-        status = ask_and_print(&c, c.flag_given ? "advise" : "workers", c.argument);
+        status = ask_and_print(&c, advise ? "advise" : "workers", arguments->operand);
     }
     end(&c);
     return status;
 }
 
-int reload_command(int argc, char **argv)
+int reload_command(const struct arguments *arguments)
 {
-    struct call c = {.fd = -1};
-    int status = begin(argc, argv, &c);
+    struct call c;
+    int status = begin("reload", arguments, &c);
     if (status == EXIT_STATUS_OK)
         status = ask_and_print(&c, "reload", NULL);
     end(&c);
     return status;
 }
 
-int stop_command(int argc, char **argv)
+int stop_command(const struct arguments *arguments)
 {
-    struct call c = {.flag = "--fast", .fd = -1};
+    struct call c;
     struct buffer text = {0};
-    int status = begin(argc, argv, &c);
+    int status = begin("stop", arguments, &c);
     if (status == EXIT_STATUS_OK)
-        status = ask(&c, "stop", c.flag_given ? "fast" : NULL, &text);
+        status = ask(&c, "stop", argument_given(arguments, "--fast") ? "fast" : NULL, &text);
     if (status == EXIT_STATUS_OK) {
         control_wait_for_end(c.fd);
         puts("stopped");
@@ -210,11 +173,11 @@ int stop_command(int argc, char **argv)
     return status;
 }
 
-int snapshot_command(int argc, char **argv)
+int snapshot_command(const struct arguments *arguments)
 {
-    struct call c = {.fd = -1};
+    struct call c;
     struct buffer order = {0};
-    int status = begin(argc, argv, &c);
+    int status = begin("snapshot", arguments, &c);
     if (status == EXIT_STATUS_OK) {
         status = ask(&c, "snapshot", NULL, &order);
         if (status != EXIT_STATUS_OK)
@@ -285,12 +248,12 @@ static int print_books(struct index_reader *reader, bool json)
     return error;
 }
 
-int books_command(int argc, char **argv)
+int books_command(const struct arguments *arguments)
 {
-    struct call c = {.fd = -1};
+    struct call c;
     struct buffer text = {0};
     struct index_reader *reader = NULL;
-    int status = begin(argc, argv, &c);
+    int status = begin("books", arguments, &c);
     if (status == EXIT_STATUS_OK)
         status = ask(&c, "ping", NULL, &text); /* an index that nobody serves may not be opened safely */
     print(&text, status);

@@ -1,15 +1,16 @@
 #ifndef TALEA_SERVER_ADMIN_H
 #define TALEA_SERVER_ADMIN_H
 /*
- * The admin commands that ask a running talead: command lines of `talead
- * status` and so on. Each returns an exit status; 75 says that what was begun
+ * The admin commands that ask a running talead, `talead status` and so on. Each returns an exit status; 75 says that what was begun
  * has not come to its end in time.
  */
-int status_command(int argc, char **argv);
-int workers_command(int argc, char **argv);
-int reload_command(int argc, char **argv);
-int stop_command(int argc, char **argv);
-int snapshot_command(int argc, char **argv);
-int books_command(int argc, char **argv);
+#include "common/command_line.h"
+
+int status_command(const struct arguments *arguments);
+int workers_command(const struct arguments *arguments);
+int reload_command(const struct arguments *arguments);
+int stop_command(const struct arguments *arguments);
+int snapshot_command(const struct arguments *arguments);
+int books_command(const struct arguments *arguments);
 
 #endif

@@ -27,9 +27,7 @@
 #include "common/log_reader.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
-#include "common/settings.h"
 #include "common/snapshot_file.h"
-#include "server/arguments.h"
 #include "server/find_ledger.h"
 #include "server/log_tour.h"
 #include "server/segment_copy.h"
@@ -37,7 +35,6 @@
 struct backup {
     const char *ledger;  /* its directory */
     const char *name;    /* of the backup, as given */
-    const char *config, *db_url;
     bool incremental;
     char *dir;           /* where it is made: the name, or with .partial behind it */
     struct log_mark last, have; /* before and behind the last batch that it holds already; position 0: none */
@@ -50,29 +47,6 @@ struct backup {
     struct progress progress;
     struct fault fault;
 };
-
-/* --- arguments --- */
-
-static int read_arguments(int argc, char **argv, struct backup *b)
-{
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--incremental") == 0) {
-            b->incremental = true;
-        } else if (argument_value(argc, argv, &i, "--db-url", &b->db_url) ||
-                   argument_value(argc, argv, &i, "--config", &b->config)) {
-            continue;
-        } else if (argv[i][0] == '-' || b->name) {
-            report_usage_error("backup: unexpected '%s', or a value is missing; see talead help backup", argv[i]);
-            return EINVAL;
-        } else {
-            b->name = argv[i];
-        }
-    }
-    if (b->name && b->name[0])
-        return 0;
-    report_usage_error("usage: talead backup DIR [--incremental] [--db-url log://DIR] [--config FILE]");
-    return EINVAL;
-}
 
 /* --- the directory it is made in --- */
 
@@ -395,14 +369,12 @@ static void print_result(const struct backup *b, uint64_t took_ns)
            b->name, b->ledger, b->batches, b->bytes, (double)took_ns / 1e9, head, b->tour.mark.position);
 }
 
-int backup_command(int argc, char **argv)
+int backup_command(const struct arguments *arguments)
 {
-    struct backup b = {.met = false};
+    struct backup b = {.name = arguments->operand, .incremental = argument_given(arguments, "--incremental")};
     char *ledger = NULL;
     uint64_t begin = clock_monotonic_ns();
-    if (read_arguments(argc, argv, &b) != 0)
-        return EXIT_STATUS_USAGE;
-    if (find_ledger(b.db_url, b.config, &ledger) != 0)
+    if (find_ledger(arguments, &ledger) != 0)
         return EXIT_STATUS_FAILED;
     report_set_process("backup");
     b.ledger = ledger;

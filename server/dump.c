@@ -11,7 +11,6 @@
 #include "common/event.h"
 #include "common/exit_status.h"
 #include "common/report.h"
-#include "server/arguments.h"
 #include "server/event_json.h"
 #include "server/log_tour.h"
 
@@ -33,20 +32,13 @@ static int read_number(const char *text, uint64_t *out)
     return errno || *end || text[0] < '0' || text[0] > '9' ? EINVAL : 0;
 }
 
-static int read_arguments(int argc, char **argv, struct dump *d)
+static int read_arguments(const struct arguments *arguments, struct dump *d)
 {
-    const char *from = NULL;
-    for (int i = 1; i < argc; i++) {
-        if (argument_value(argc, argv, &i, "--book", &d->book) || argument_value(argc, argv, &i, "--from", &from))
-            continue;
-        if (argv[i][0] == '-' || d->data_dir) {
-            report_usage_error("dump: unexpected '%s', or a value is missing; see talead help dump", argv[i]);
-            return EINVAL;
-        }
-        d->data_dir = argv[i];
-    }
-    if (!d->data_dir || (from && read_number(from, &d->from) != 0)) {
-        report_usage_error("usage: talead dump DIR [--book B] [--from SEQ]");
+    const char *from = argument(arguments, "--from");
+    d->data_dir = arguments->operand;
+    d->book = argument(arguments, "--book");
+    if (from && read_number(from, &d->from) != 0) {
+        report_usage_error("dump: --from takes a seq, a whole number");
         return EINVAL;
     }
     return 0;
@@ -97,10 +89,10 @@ static int dump(struct dump *d)
     return error;
 }
 
-int dump_command(int argc, char **argv)
+int dump_command(const struct arguments *arguments)
 {
     struct dump d = {.from = 0};
-    if (read_arguments(argc, argv, &d) != 0)
+    if (read_arguments(arguments, &d) != 0)
         return EXIT_STATUS_USAGE;
     signal(SIGPIPE, SIG_DFL); /* whoever reads has had enough: a quiet end */
     d.json = json_text_create(&d.line);

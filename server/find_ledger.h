@@ -1,11 +1,25 @@
 #ifndef TALEA_SERVER_FIND_LEDGER_H
 #define TALEA_SERVER_FIND_LEDGER_H
-
 /*
- * The directory of the ledger that a command is about: of --db-url, else as
- * talead serve would find it, by environment, .env and the file of --config.
- * Each may be NULL. 0 with a string to free; or EINVAL after one line on stderr.
+ * Which ledger a command is about, for every command whose row in the table
+ * has LEDGER_FLAGS: that of --db-url, else the one that `talead serve` would
+ * serve, by the environment, .env in the working directory, or the file of
+ * --config. What is wrong has been said in one line, on standard error.
  */
-int find_ledger(const char *db_url, const char *config, char **data_dir) __attribute__((warn_unused_result));
+#include "common/command_line.h"
+#include "common/settings.h"
+
+#define LEDGER_FLAGS                                                                                                   \
+    {.name = "--db-url", .metavar = "URL", .help = "the ledger, log://DIR (TALEA_DB_URL of environment, .env, file)"}, \
+    {                                                                                                                  \
+        .name = "--config", .metavar = "FILE", .help = "YAML file of settings"                                         \
+    }
+
+/* 0, or EINVAL. No setting but the ledger's place is looked at when --db-url names it. The string is to be freed. */
+int find_ledger(const struct arguments *arguments, char **data_dir) __attribute__((warn_unused_result));
+
+/* All settings, as `talead serve` takes them, but for the ledger of --db-url. 0, or EINVAL; to be released by settings_free. */
+int find_ledger_settings(const struct arguments *arguments, struct settings *out)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -21,7 +21,6 @@
 #include "common/report.h"
 #include "common/settings.h"
 #include "common/uuid7.h"
-#include "server/arguments.h"
 #include "server/offline_ledger.h"
 #include "server/seed.h"
 
@@ -33,24 +32,6 @@ struct options {
     const char *db_url, *seed, *env_out;
     bool force;
 };
-
-/* --- the command line --- */
-
-static int read_options(int argc, char **argv, struct options *o)
-{
-    *o = (struct options){.env_out = ".env"};
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--force") == 0)
-            o->force = true;
-        else if (!argument_value(argc, argv, &i, "--db-url", &o->db_url) &&
-                 !argument_value(argc, argv, &i, "--seed", &o->seed) &&
-                 !argument_value(argc, argv, &i, "--env-out", &o->env_out)) {
-            report_usage_error("init: unexpected '%s', or a value is missing; see talead help init", argv[i]);
-            return EINVAL;
-        }
-    }
-    return 0;
-}
 
 /* --db-url, else the environment, else .env as it is, else the default. */
 static const char *choose_db_url(const struct options *o, const struct dotenv *env)
@@ -194,13 +175,16 @@ static int init(const struct options *o, const struct dotenv *env)
     return failed;
 }
 
-int init_command(int argc, char **argv)
+int init_command(const struct arguments *arguments)
 {
-    struct options o;
+    struct options o = {.db_url = argument(arguments, "--db-url"),
+                        .seed = argument(arguments, "--seed"),
+                        .env_out = argument(arguments, "--env-out"),
+                        .force = argument_given(arguments, "--force")};
     struct dotenv *env;
     char error[512];
-    if (read_options(argc, argv, &o) != 0)
-        return EXIT_STATUS_USAGE;
+    if (!o.env_out)
+        o.env_out = ".env";
     int failed = dotenv_read(o.env_out, &env, error, sizeof error);
     if (failed && failed != ENOENT) {
         report_usage_error("%s", error);

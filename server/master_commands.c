@@ -99,12 +99,6 @@ static int advise(struct master *m, const struct control_request *request, struc
     return EXIT_STATUS_OK;
 }
 
-static int settled(struct master *m, const struct control_request *request, struct buffer *answer)
-{
-    (void)request, (void)answer;
-    return worker_set_leaving(m) == 0 && worker_set_serving(m) == m->workers_wanted ? EXIT_STATUS_OK : STATUS_NOT_YET;
-}
-
 static int reload_settings(struct master *m, const struct control_request *request, struct buffer *answer)
 {
     (void)request;
@@ -160,8 +154,9 @@ int master_command(void *context, const struct control_request *request, struct 
         const char *name;
         int (*run)(struct master *m, const struct control_request *request, struct buffer *answer);
     } commands[] = {
-        {"ping", ping},     {"status", status},          {"workers", workers}, {"advise", advise},
-        {"settled", settled}, {"reload", reload_settings}, {"stop", stop},       {"snapshot", snapshot},
+        {"ping", ping},     {"status", status},          {"workers", workers},
+        {"advise", advise}, {"reload", reload_settings}, {"stop", stop},
+        {"snapshot", snapshot},
     };
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (control_word_is(request, 0, commands[i].name))

@@ -9,11 +9,10 @@
  *   status                 all of it
  *   workers [N|+N|-N]      shows, or sets how many are wanted
  *   advise                 would another worker help?
- *   settled                exit 0 once no worker leaves and as many as wanted serve, else 75 (EX_TEMPFAIL of sysexits.h)
  *   reload
  *   stop [fast]            the connection ends when talead has ended
  *   snapshot               orders one; prints the order's number
- *   snapshot N             how did order N end? 75: not yet
+ *   snapshot N             how did order N end? 75 (EX_TEMPFAIL of sysexits.h): not yet
  */
 #include "server/control_message.h"
 

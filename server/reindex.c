@@ -56,17 +56,13 @@ static int reindex(const struct settings *settings)
     return 0;
 }
 
-int reindex_command(int argc, char **argv)
+int reindex_command(const struct arguments *arguments)
 {
     struct settings settings;
-    if (argc != 2 || argv[1][0] == '-') {
-        report_usage_error("usage: talead reindex DIR");
-        return EXIT_STATUS_USAGE;
-    }
     settings_default(&settings);
     settings.log_snapshot_every = 0;
     free(settings.data_dir);
-    settings.data_dir = strdup(argv[1]);
+    settings.data_dir = strdup(arguments->operand);
     if (!settings.data_dir)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     fflush(stdout);

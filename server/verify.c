@@ -23,7 +23,6 @@
 #include "common/log_reader.h"
 #include "common/report.h"
 #include "common/snapshot_file.h"
-#include "server/arguments.h"
 #include "server/audit_index.h"
 
 #define CATCH_UP_ROUNDS 20
@@ -62,22 +61,11 @@ static int read_digest(const char *hex, struct sha256 *out)
     return 0;
 }
 
-static int read_arguments(int argc, char **argv, struct verify *v)
+static int read_arguments(const struct arguments *arguments, struct verify *v)
 {
-    for (int i = 1; i < argc; i++) {
-        if (argument_value(argc, argv, &i, "--from", &v->from) ||
-            argument_value(argc, argv, &i, "--expect", &v->expect))
-            continue;
-        if (argv[i][0] == '-' || v->data_dir) {
-            report_usage_error("verify: unexpected '%s', or a value is missing; see talead help verify", argv[i]);
-            return EINVAL;
-        }
-        v->data_dir = argv[i];
-    }
-    if (!v->data_dir) {
-        report_usage_error("usage: talead verify DIR [--from SNAPSHOT] [--expect HEAD]");
-        return EINVAL;
-    }
+    v->data_dir = arguments->operand;
+    v->from = argument(arguments, "--from");
+    v->expect = argument(arguments, "--expect");
     if (v->expect && read_digest(v->expect, &v->expected) != 0) {
         report_usage_error("verify: --expect takes a head: 64 hex digits");
         return EINVAL;
@@ -393,11 +381,11 @@ static int run(struct verify *v)
     return fflush(stdout) != 0 || error ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
 }
 
-int verify_command(int argc, char **argv)
+int verify_command(const struct arguments *arguments)
 {
     struct verify v = {.met_at = 0};
     int status;
-    if (read_arguments(argc, argv, &v) != 0)
+    if (read_arguments(arguments, &v) != 0)
         return EXIT_STATUS_USAGE;
     pid_t child = fork();
     if (child == 0)
