@@ -158,64 +158,67 @@ static void add_entry(struct dotenv *env, const char *name, const char *value, i
     env->entries[env->count++] = (struct entry){name, value, line};
 }
 
-static int parse_text(struct dotenv *env, const char *path, char *error, size_t error_size)
+static void take_line(struct dotenv *env, const char *path, char *text, int line, struct complaints *complaints)
 {
-    char *text = (char *)env->text.base;
+    char *name = NULL, *value = NULL;
+    const char *wrong = parse_line(text, &name, &value);
+    const struct entry *earlier = name && !wrong ? find(env, name) : NULL;
+    if (wrong)
+        complaints_add(complaints, NULL, path, line, "%s:%d: %s", path, line, wrong);
+    else if (earlier)
+        complaints_add(complaints, NULL, path, line, "%s:%d: %.*s is given twice, first in line %d", path, line,
+                       NAME_SHOWN_MAX, name, earlier->line);
+    else if (name)
+        add_entry(env, name, value, line);
+}
+
+static void parse_text(struct dotenv *env, const char *path, struct complaints *complaints)
+{
     int line = 1;
-    for (char *at = text, *next; at; at = next, line++) {
+    for (char *at = (char *)env->text.base, *next; at && !complaints_suffice(complaints); at = next, line++) {
         char *newline = strchr(at, '\n');
         next = newline ? newline + 1 : NULL;
         if (newline)
             *newline = '\0';
-        char *name = NULL, *value = NULL;
-        const char *wrong = parse_line(at, &name, &value);
-        if (wrong) {
-            snprintf(error, error_size, "%s:%d: %s", path, line, wrong);
-            return EINVAL;
-        }
-        if (!name)
-            continue;
-        const struct entry *earlier = find(env, name);
-        if (earlier) {
-            snprintf(error, error_size, "%s:%d: %.*s is given twice, first in line %d", path, line,
-                     NAME_SHOWN_MAX, name, earlier->line);
-            return EINVAL;
-        }
-        add_entry(env, name, value, line);
+        take_line(env, path, at, line, complaints);
     }
-    return 0;
 }
 
-static int read_text(struct dotenv *env, const char *path, char *error, size_t error_size)
+static int read_text(struct dotenv *env, const char *path, struct complaints *complaints)
 {
     int failed = small_file_read(path, FILE_BYTES_MAX, &env->text);
     if (failed == ENOENT)
         return ENOENT;
     if (failed == EFBIG)
-        snprintf(error, error_size, "%s: is larger than %u bytes", path, FILE_BYTES_MAX);
-    else if (failed)
-        snprintf(error, error_size, "%s: cannot be read: %s", path, strerror(failed));
-    else if (memchr(env->text.base, '\0', env->text.len))
-        snprintf(error, error_size, "%s: holds a NUL byte", path);
-    else {
-        buffer_append(&env->text, "", 1);
-        return 0;
-    }
-    return EINVAL;
+        return complaints_add(complaints, NULL, path, 0, "%s: is larger than %u bytes", path, FILE_BYTES_MAX);
+    if (failed)
+        return complaints_add(complaints, NULL, path, 0, "%s: cannot be read: %s", path, strerror(failed));
+    if (memchr(env->text.base, '\0', env->text.len))
+        return complaints_add(complaints, NULL, path, 0, "%s: holds a NUL byte", path);
+    buffer_append(&env->text, "", 1);
+    return 0;
 }
 
-int dotenv_read(const char *path, struct dotenv **out, char *error, size_t error_size)
+int dotenv_read_all(const char *path, struct dotenv **out, struct complaints *complaints)
 {
     struct dotenv *env = calloc(1, sizeof *env);
     if (!env)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory reading %s", path);
-    int failed = read_text(env, path, error, error_size);
+    int failed = read_text(env, path, complaints);
     if (!failed)
-        failed = parse_text(env, path, error, error_size);
-    if (failed && failed != ENOENT)
-        dotenv_destroy(&env);
+        parse_text(env, path, complaints);
     *out = env;
-    return failed;
+    return failed == ENOENT ? ENOENT : 0;
+}
+
+int dotenv_read(const char *path, struct dotenv **out, char *error, size_t error_size)
+{
+    struct complaints complaints = {.first = error, .first_size = error_size};
+    int failed = dotenv_read_all(path, out, &complaints);
+    if (complaints.count == 0)
+        return failed;
+    dotenv_destroy(out);
+    return EINVAL;
 }
 
 void dotenv_destroy(struct dotenv **env)

@@ -8,10 +8,15 @@
  */
 #include <stddef.h>
 
+#include "common/complaints.h"
+
 struct dotenv;
 
 /* 0; ENOENT when there is none (*out is an empty set then); EINVAL with one line in `error`: `.env:3: ...`, which never shows a value. */
 int dotenv_read(const char *path, struct dotenv **out, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+/* The same with every fault; *out holds what could be read, whatever was wrong. Returns 0 or ENOENT. */
+int dotenv_read_all(const char *path, struct dotenv **out, struct complaints *complaints)
     __attribute__((warn_unused_result));
 void dotenv_destroy(struct dotenv **env);
 

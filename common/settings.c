@@ -1,7 +1,7 @@
 /*
  * Settings out of the environment, a credential, `.env` and a YAML file. For
  * each row of the table the first source that has a value decides; the value is
- * checked and put into its field. The first fault ends it with one line.
+ * checked and put into its field. A start ends with the first fault.
  */
 #include "common/settings.h"
 
@@ -29,35 +29,37 @@
 
 struct sources {
     struct buffer credential; /* of the setting that was looked for last */
+    char credential_file[80]; /* where it stands, for messages */
     struct dotenv *dotenv;
     const char *dotenv_path;
     struct yaml_doc yaml;
     bool has_yaml;
+    bool unread; /* there is a file that could not be read: what is missing may stand there */
 };
 
-/* A value, and where it stood: "" for the environment and defaults, else " (in .env)", " (talead.yaml:3)". */
+/* A value, and where it stood. */
 struct found {
     const char *text; /* NULL: no source has it */
     const char *unusable; /* why, when it is no text: a YAML value that is no scalar, or holds a NUL */
-    char origin[ORIGIN_TEXT_MAX];
+    const char *file;     /* NULL: the environment, or a default */
+    int line;             /* 0: of no line */
 };
 
-struct fault {
-    char *text;
-    size_t size;
-};
-
-__attribute__((format(printf, 4, 5))) static int refuse(const struct fault *fault,
+__attribute__((format(printf, 4, 5))) static int refuse(struct complaints *complaints,
                                                         const struct setting *setting,
                                                         const struct found *found, const char *format, ...)
 {
-    char why[512];
+    char why[512], origin[ORIGIN_TEXT_MAX] = "";
     va_list args;
     va_start(args, format);
     vsnprintf(why, sizeof why, format, args);
     va_end(args);
-    snprintf(fault->text, fault->size, "invalid %s: %s%s", setting->env, why, found->origin);
-    return EINVAL;
+    if (found->file && found->line)
+        snprintf(origin, sizeof origin, " (%s:%d)", found->file, found->line);
+    else if (found->file)
+        snprintf(origin, sizeof origin, " (%s)", found->file);
+    return complaints_add(complaints, setting->env, found->file, found->line, "invalid %s: %s%s", setting->env, why,
+                          origin);
 }
 
 /* For messages: at most 40 characters; what is not printable ASCII, or would end the quotes, is escaped. */
@@ -80,21 +82,21 @@ static const char *show(const char *text, char out[static SHOWN_TEXT_MAX])
 }
 
 static int parse_count(const struct setting *setting, const struct found *found, uint64_t *out,
-                       const struct fault *fault)
+                       struct complaints *complaints)
 {
     char shown[SHOWN_TEXT_MAX];
     uint64_t value = 0;
     bool overflow = false;
     show(found->text, shown);
     if (found->text[strspn(found->text, "0123456789")] != '\0')
-        return refuse(fault, setting, found, "must be a whole number, got \"%s\"", shown);
+        return refuse(complaints, setting, found, "must be a whole number, got \"%s\"", shown);
     for (const char *p = found->text; *p; p++)
         overflow |= __builtin_mul_overflow(value, UINT64_C(10), &value) ||
                     __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value);
     if (overflow || value > setting->max)
-        return refuse(fault, setting, found, "%s is more than %llu", shown, (unsigned long long)setting->max);
+        return refuse(complaints, setting, found, "%s is more than %llu", shown, (unsigned long long)setting->max);
     if (value < setting->min)
-        return refuse(fault, setting, found, "%s is less than %llu", shown, (unsigned long long)setting->min);
+        return refuse(complaints, setting, found, "%s is less than %llu", shown, (unsigned long long)setting->min);
     *out = value;
     return 0;
 }
@@ -109,7 +111,7 @@ static void list_words(const char *const *words, char *out, size_t size)
 }
 
 static int parse_word(const struct setting *setting, const struct found *found, uint64_t *out,
-                      const struct fault *fault)
+                      struct complaints *complaints)
 {
     char shown[SHOWN_TEXT_MAX], choices[200];
     for (size_t i = 0; setting->words[i]; i++)
@@ -118,7 +120,7 @@ static int parse_word(const struct setting *setting, const struct found *found, 
             return 0;
         }
     list_words(setting->words, choices, sizeof choices);
-    return refuse(fault, setting, found, "must be %s, got \"%s\"", choices, show(found->text, shown));
+    return refuse(complaints, setting, found, "must be %s, got \"%s\"", choices, show(found->text, shown));
 }
 
 static char *duplicate_text(const char *text)
@@ -129,11 +131,11 @@ static char *duplicate_text(const char *text)
     return copy;
 }
 
-static int check_address(const struct setting *setting, const struct found *found, const struct fault *fault)
+static int check_address(const struct setting *setting, const struct found *found, struct complaints *complaints)
 {
     char *host, *port, shown[SHOWN_TEXT_MAX];
     if (settings_split_address(found->text, &host, &port))
-        return refuse(fault, setting, found, "must be host:port or [v6]:port, got \"%s\"",
+        return refuse(complaints, setting, found, "must be host:port or [v6]:port, got \"%s\"",
                       show(found->text, shown));
     free(host);
     free(port);
@@ -141,23 +143,23 @@ static int check_address(const struct setting *setting, const struct found *foun
 }
 
 /* A token that no header can carry would lock everybody out, and without a word why. */
-static int check_secret(const struct setting *setting, const struct found *found, const struct fault *fault)
+static int check_secret(const struct setting *setting, const struct found *found, struct complaints *complaints)
 {
     const char *text = found->text;
     for (const char *p = text; *p; p++)
         if ((uint8_t)*p < 0x20 || *p == 0x7f)
-            return refuse(fault, setting, found, "must not hold control characters");
+            return refuse(complaints, setting, found, "must not hold control characters");
     if (text[0] == ' ' || text[strlen(text) - 1] == ' ')
-        return refuse(fault, setting, found, "must not begin or end with a space");
+        return refuse(complaints, setting, found, "must not begin or end with a space");
     return 0;
 }
 
 static int check_db_url(const struct setting *setting, const struct found *found, char **data_dir,
-                        const struct fault *fault)
+                        struct complaints *complaints)
 {
     char why[200];
     if (settings_parse_db_url(found->text, data_dir, why, sizeof why))
-        return refuse(fault, setting, found, "%s", why);
+        return refuse(complaints, setting, found, "%s", why);
     return 0;
 }
 
@@ -174,27 +176,27 @@ static uint64_t cpu_count(uint64_t max)
 
 /* Checks the value and puts it into its field. */
 static int assign(const struct setting *setting, const struct found *found, struct settings *s,
-                  const struct fault *fault)
+                  struct complaints *complaints)
 {
     void *field = (char *)s + setting->offset;
     int error = 0;
     if (found->unusable)
-        return refuse(fault, setting, found, "%s", found->unusable);
+        return refuse(complaints, setting, found, "%s", found->unusable);
     if (found->text[0] == '\0')
-        return refuse(fault, setting, found, "must not be empty");
+        return refuse(complaints, setting, found, "must not be empty");
     switch (setting->kind) {
     case SETTING_COUNT:
-        return parse_count(setting, found, field, fault);
+        return parse_count(setting, found, field, complaints);
     case SETTING_WORD:
-        return parse_word(setting, found, field, fault);
+        return parse_word(setting, found, field, complaints);
     case SETTING_ADDRESS:
-        error = check_address(setting, found, fault);
+        error = check_address(setting, found, complaints);
         break;
     case SETTING_SECRET:
-        error = check_secret(setting, found, fault);
+        error = check_secret(setting, found, complaints);
         break;
     case SETTING_DB_URL:
-        error = check_db_url(setting, found, &s->data_dir, fault);
+        error = check_db_url(setting, found, &s->data_dir, complaints);
         break;
     case SETTING_TEXT:
         break;
@@ -204,18 +206,18 @@ static int assign(const struct setting *setting, const struct found *found, stru
     return error;
 }
 
-static int assign_default(const struct setting *setting, struct settings *s, const struct fault *fault)
+static int assign_default(const struct setting *setting, struct settings *s, struct complaints *complaints)
 {
     struct found found = {.text = setting->fallback};
     if (setting->required)
-        return refuse(fault, setting, &found, "required, such as log:///var/lib/talea");
+        return refuse(complaints, setting, &found, "required, such as log:///var/lib/talea");
     if (!setting->fallback)
         return 0;
     if (strcmp(setting->fallback, "cpus") == 0) {
         *(uint64_t *)((char *)s + setting->offset) = cpu_count(setting->max);
         return 0;
     }
-    return assign(setting, &found, s, fault);
+    return assign(setting, &found, s, complaints);
 }
 
 static void find_in_yaml(struct sources *from, const struct setting *setting, struct found *found)
@@ -229,7 +231,8 @@ static void find_in_yaml(struct sources *from, const struct setting *setting, st
         found->text = "";
         found->unusable = "must be a single value without NUL characters";
     }
-    snprintf(found->origin, sizeof found->origin, " (%s:%d)", from->yaml.path, yaml_node_line(node));
+    found->file = from->yaml.path;
+    found->line = yaml_node_line(node);
 }
 
 static void find_credential(struct sources *from, const struct setting *setting, struct found *found)
@@ -241,7 +244,8 @@ static void find_credential(struct sources *from, const struct setting *setting,
     if (error == ENOENT)
         return;
     found->text = error ? "" : (const char *)from->credential.base;
-    snprintf(found->origin, sizeof found->origin, " (credential %s)", setting->credential);
+    snprintf(from->credential_file, sizeof from->credential_file, "credential %s", setting->credential);
+    found->file = from->credential_file;
 }
 
 static void find_value(struct sources *from, const struct setting *setting, struct found *found)
@@ -252,10 +256,12 @@ static void find_value(struct sources *from, const struct setting *setting, stru
     if (found->text)
         return;
     found->text = dotenv_get(from->dotenv, setting->env);
-    if (found->text)
-        snprintf(found->origin, sizeof found->origin, " (in %s)", from->dotenv_path);
-    else
+    if (!found->text) {
         find_in_yaml(from, setting, found);
+        return;
+    }
+    found->file = from->dotenv_path;
+    found->line = dotenv_line(from->dotenv, setting->env);
 }
 
 /* Levenshtein's distance over the first KEY_COMPARED_MAX bytes. */
@@ -305,53 +311,54 @@ static bool is_known_key(const char *key)
 }
 
 /* `{api_token:s3cret}` is one key without a value, so only what looks like a name is shown. */
-static int refuse_key(const struct yaml_doc *doc, const yaml_node_t *node, const char *key,
-                      const struct fault *fault)
+static void refuse_key(const struct yaml_doc *doc, const yaml_node_t *node, const char *key,
+                       struct complaints *complaints)
 {
     size_t name_length = strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
     size_t shown = name_length < SHOWN_CHARACTERS_MAX ? name_length : SHOWN_CHARACTERS_MAX;
-    snprintf(fault->text, fault->size, "%s:%d: unknown key \"%.*s%s\", the nearest known one is \"%s\"",
-             doc->path, yaml_node_line(node), (int)shown, key, key[shown] ? "..." : "", nearest_key(key));
-    return EINVAL;
+    int line = yaml_node_line(node);
+    complaints_add(complaints, NULL, doc->path, line, "%s:%d: unknown key \"%.*s%s\", the nearest known one is \"%s\"",
+                   doc->path, line, (int)shown, key, key[shown] ? "..." : "", nearest_key(key));
 }
 
-static int check_yaml(struct yaml_doc *doc, const struct fault *fault)
+static void check_yaml(struct yaml_doc *doc, struct complaints *complaints)
 {
     yaml_node_t *root = yaml_doc_root(doc);
     if (!root)
-        return 0;
+        return;
     if (root->type != YAML_MAPPING_NODE) {
-        snprintf(fault->text, fault->size,
-                 "%s:%d: must be lines of `key: value`, such as `bind: 127.0.0.1:8080`", doc->path,
-                 yaml_node_line(root));
-        return EINVAL;
+        int line = yaml_node_line(root);
+        complaints_add(complaints, NULL, doc->path, line,
+                       "%s:%d: must be lines of `key: value`, such as `bind: 127.0.0.1:8080`", doc->path, line);
+        return;
     }
     yaml_node_pair_t *pair = root->data.mapping.pairs.start;
-    for (; pair < root->data.mapping.pairs.top; pair++) {
+    for (; pair < root->data.mapping.pairs.top && !complaints_suffice(complaints); pair++) {
         yaml_node_t *node = yaml_doc_node(doc, pair->key);
         const char *key = yaml_node_text(node);
         if (!key || !is_known_key(key))
-            return refuse_key(doc, node, key ? key : "", fault);
+            refuse_key(doc, node, key ? key : "", complaints);
     }
-    return 0;
 }
 
-static int open_sources(const char *config_path, const char *dotenv_path, struct sources *from,
-                        const struct fault *fault)
+static void open_sources(const char *config_path, const char *dotenv_path, struct sources *from,
+                         struct complaints *complaints)
 {
     from->dotenv_path = dotenv_path;
-    int error = dotenv_read(dotenv_path, &from->dotenv, fault->text, fault->size);
-    if (error && error != ENOENT)
-        return error;
-    if (!config_path)
-        return 0;
-    error = yaml_doc_open(config_path, &from->yaml, fault->text, fault->size);
+    int error = dotenv_read_all(dotenv_path, &from->dotenv, complaints);
+    from->unread = error == 0 && complaints->count > 0;
+    if (!config_path || complaints_suffice(complaints))
+        return;
+    error = yaml_doc_open_all(config_path, &from->yaml, complaints);
     if (error == ENOENT)
-        snprintf(fault->text, fault->size, "%s: no such file", config_path);
-    if (error)
-        return EINVAL;
+        complaints_add(complaints, NULL, config_path, 0, "%s: no such file", config_path);
+    if (error) {
+        from->unread = true;
+        return;
+    }
     from->has_yaml = true;
-    return check_yaml(&from->yaml, fault);
+    if (!complaints_suffice(complaints))
+        check_yaml(&from->yaml, complaints);
 }
 
 static void close_sources(struct sources *from)
@@ -362,29 +369,38 @@ static void close_sources(struct sources *from)
     dotenv_destroy(&from->dotenv);
 }
 
-static int assign_all(struct sources *from, struct settings *out, const struct fault *fault)
+static void assign_all(struct sources *from, struct settings *out, struct complaints *complaints,
+                       const struct settings_notes *notes)
 {
-    for (size_t i = 0; i < settings_table_count; i++) {
+    for (size_t i = 0; i < settings_table_count && !complaints_suffice(complaints); i++) {
+        const struct setting *setting = &settings_table[i];
         struct found found;
-        find_value(from, &settings_table[i], &found);
-        int error = found.text ? assign(&settings_table[i], &found, out, fault)
-                               : assign_default(&settings_table[i], out, fault);
-        if (error)
-            return error;
+        find_value(from, setting, &found);
+        if (found.text && assign(setting, &found, out, complaints) == 0 && notes)
+            notes->each(notes->context, setting, found.text, found.file, found.line);
+        if (!found.text && !(setting->required && from->unread))
+            assign_default(setting, out, complaints);
     }
-    return 0;
+}
+
+int settings_check(const char *config_path, const char *dotenv_path, struct settings *out,
+                   struct complaints *complaints, const struct settings_notes *notes)
+{
+    struct sources from = {0};
+    size_t before = complaints->count;
+    *out = (struct settings){0};
+    open_sources(config_path, dotenv_path, &from, complaints);
+    if (!complaints_suffice(complaints))
+        assign_all(&from, out, complaints, notes);
+    close_sources(&from);
+    return complaints->count > before ? EINVAL : 0;
 }
 
 int settings_load(const char *config_path, const char *dotenv_path, struct settings *out, char *error,
                   size_t error_size)
 {
-    struct fault fault = {error, error_size};
-    struct sources from = {0};
-    *out = (struct settings){0};
-    int failed = open_sources(config_path, dotenv_path, &from, &fault);
-    if (!failed)
-        failed = assign_all(&from, out, &fault);
-    close_sources(&from);
+    struct complaints complaints = {.first = error, .first_size = error_size};
+    int failed = settings_check(config_path, dotenv_path, out, &complaints, NULL);
     if (failed)
         settings_free(out);
     return failed;
@@ -393,10 +409,10 @@ int settings_load(const char *config_path, const char *dotenv_path, struct setti
 void settings_default(struct settings *out)
 {
     char text[512];
-    const struct fault fault = {text, sizeof text};
+    struct complaints complaints = {.first = text, .first_size = sizeof text};
     *out = (struct settings){0};
     for (size_t i = 0; i < settings_table_count; i++) {
-        int error = settings_table[i].required ? 0 : assign_default(&settings_table[i], out, &fault);
+        int error = settings_table[i].required ? 0 : assign_default(&settings_table[i], out, &complaints);
         assert(error == 0);
         (void)error;
     }

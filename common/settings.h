@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/complaints.h"
+
 #define HTTP_BATCH_MAX_MAX 10000
 
 struct settings {
@@ -71,6 +73,21 @@ extern const size_t settings_table_count;
  */
 int settings_load(const char *config_path, const char *dotenv_path, struct settings *out, char *error,
                   size_t error_size) __attribute__((warn_unused_result));
+
+/* Called for each good value that is no default, as it stood there; `file` is NULL for the environment. */
+struct settings_notes {
+    void (*each)(void *context, const struct setting *setting, const char *text, const char *file, int line);
+    void *context;
+};
+
+/*
+ * The same with every fault. 0, or EINVAL when there was one; *out holds what
+ * is good then, and is released with settings_free in any case. `notes` may be NULL.
+ */
+int settings_check(const char *config_path, const char *dotenv_path, struct settings *out,
+                   struct complaints *complaints, const struct settings_notes *notes)
+    __attribute__((warn_unused_result));
+
 /* Every default of the table; what has none, or is required, is NULL. Release with settings_free. */
 void settings_default(struct settings *out);
 void settings_free(struct settings *s);

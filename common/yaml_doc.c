@@ -23,22 +23,19 @@
 #define KEY_SHOWN_MAX 40
 #define PATH_SHOWN_MAX 300
 
-struct complaint {
+struct reading {
     const char *path;
-    char *error;
-    size_t error_size;
+    struct complaints *complaints;
 };
 
-static int refuse(const struct complaint *c, int line, const char *why)
+static int refuse(const struct reading *c, int line, const char *why)
 {
-    snprintf(c->error, c->error_size, "%.*s:%d: %s", PATH_SHOWN_MAX, c->path, line, why);
-    return EINVAL;
+    return complaints_add(c->complaints, NULL, c->path, line, "%.*s:%d: %s", PATH_SHOWN_MAX, c->path, line, why);
 }
 
-static int refuse_file(const struct complaint *c, const char *why)
+static int refuse_file(const struct reading *c, const char *why)
 {
-    snprintf(c->error, c->error_size, "%.*s: %s", PATH_SHOWN_MAX, c->path, why);
-    return EINVAL;
+    return complaints_add(c->complaints, NULL, c->path, 0, "%.*s: %s", PATH_SHOWN_MAX, c->path, why);
 }
 
 static char *duplicate_string(const char *s)
@@ -55,16 +52,15 @@ static bool ends_with(const char *s, const char *end)
     return length >= end_length && strcmp(s + length - end_length, end) == 0;
 }
 
-static int refuse_toml(const struct complaint *c, const char *toml_path)
+static int refuse_toml(const struct reading *c, const char *toml_path)
 {
-    snprintf(c->error, c->error_size,
-             "%.*s: TOML is not read here; `contrib/toml-to-yaml %.*s` prints the same as YAML",
-             PATH_SHOWN_MAX, toml_path, PATH_SHOWN_MAX, toml_path);
-    return EINVAL;
+    return complaints_add(c->complaints, NULL, toml_path, 0,
+                          "%.*s: TOML is not read here; `contrib/toml-to-yaml %.*s` prints the same as YAML",
+                          PATH_SHOWN_MAX, toml_path, PATH_SHOWN_MAX, toml_path);
 }
 
 /* The file is missing: is there one of the same name in TOML, from before? */
-static int refuse_missing(const struct complaint *c)
+static int refuse_missing(const struct reading *c)
 {
     static const char *const endings[] = {".yaml", ".yml", ""};
     size_t stem = 0;
@@ -83,7 +79,7 @@ static int refuse_missing(const struct complaint *c)
     return error;
 }
 
-static int read_text(const struct complaint *c, struct buffer *text)
+static int read_text(const struct reading *c, struct buffer *text)
 {
     if (ends_with(c->path, ".toml"))
         return refuse_toml(c, c->path);
@@ -92,11 +88,9 @@ static int read_text(const struct complaint *c, struct buffer *text)
         return refuse_missing(c);
     if (error == EFBIG)
         return refuse_file(c, "is larger than 1 MiB");
-    if (error) {
-        snprintf(c->error, c->error_size, "%.*s: cannot be read: %s", PATH_SHOWN_MAX, c->path,
-                 strerror(error));
-        return EINVAL;
-    }
+    if (error)
+        return complaints_add(c->complaints, NULL, c->path, 0, "%.*s: cannot be read: %s", PATH_SHOWN_MAX, c->path,
+                              strerror(error));
     return 0;
 }
 
@@ -107,16 +101,15 @@ static void parser_begin(yaml_parser_t *parser, const struct buffer *text)
     yaml_parser_set_input_string(parser, text->base, text->len);
 }
 
-static int refuse_syntax(const struct complaint *c, const yaml_parser_t *parser)
+static int refuse_syntax(const struct reading *c, const yaml_parser_t *parser)
 {
     if (parser->error == YAML_MEMORY_ERROR)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory reading a YAML file");
     const char *problem = parser->problem ? parser->problem : "is no YAML";
     if (parser->error != YAML_READER_ERROR)
         return refuse(c, (int)parser->problem_mark.line + 1, problem);
-    snprintf(c->error, c->error_size, "%.*s: %s at byte %zu", PATH_SHOWN_MAX, c->path, problem,
-             parser->problem_offset + 1);
-    return EINVAL;
+    return complaints_add(c->complaints, NULL, c->path, 0, "%.*s: %s at byte %zu", PATH_SHOWN_MAX, c->path, problem,
+                          parser->problem_offset + 1);
 }
 
 struct shape {
@@ -161,14 +154,20 @@ static const char *check_event(const yaml_event_t *event, struct shape *shape)
     return shape->depth > DEPTH_MAX ? "is nested too deep (16 levels at most)" : NULL;
 }
 
-static int check_shape(const struct complaint *c, const struct buffer *text)
+/* Behind a second document, or in the depths, nothing more is looked for. */
+static bool is_beyond(const struct shape *shape)
+{
+    return shape->documents > 1 || shape->depth > DEPTH_MAX;
+}
+
+static int check_shape(const struct reading *c, const struct buffer *text)
 {
     yaml_parser_t parser;
     struct shape shape = {0};
     int error = 0;
     bool done = false;
     parser_begin(&parser, text);
-    while (!error && !done) {
+    while (!done) {
         yaml_event_t event;
         if (!yaml_parser_parse(&parser, &event)) {
             error = refuse_syntax(c, &parser);
@@ -177,7 +176,7 @@ static int check_shape(const struct complaint *c, const struct buffer *text)
         const char *why = check_event(&event, &shape);
         if (why)
             error = refuse(c, (int)event.start_mark.line + 1, why);
-        done = event.type == YAML_STREAM_END_EVENT;
+        done = event.type == YAML_STREAM_END_EVENT || is_beyond(&shape) || complaints_suffice(c->complaints);
         yaml_event_delete(&event);
     }
     yaml_parser_delete(&parser);
@@ -185,7 +184,7 @@ static int check_shape(const struct complaint *c, const struct buffer *text)
 }
 
 /* An empty stream loads as a document without nodes; yaml_doc_close releases either. */
-static int load_tree(const struct complaint *c, const struct buffer *text, yaml_document_t *document)
+static int load_tree(const struct reading *c, const struct buffer *text, yaml_document_t *document)
 {
     yaml_parser_t parser;
     parser_begin(&parser, text);
@@ -213,7 +212,7 @@ static bool same_key(const yaml_node_t *a, const yaml_node_t *b)
 }
 
 /* A key may be a secret by mistake, so only what looks like a name is shown. */
-static int refuse_duplicate(const struct complaint *c, const yaml_node_t *key, const yaml_node_t *first)
+static int refuse_duplicate(const struct reading *c, const yaml_node_t *key, const yaml_node_t *first)
 {
     const char *text = (const char *)key->data.scalar.value;
     size_t name_length = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
@@ -225,39 +224,37 @@ static int refuse_duplicate(const struct complaint *c, const yaml_node_t *key, c
     return refuse(c, yaml_node_line(key), why);
 }
 
-static int check_mapping(const struct complaint *c, yaml_document_t *document, const yaml_node_t *mapping)
+static void check_mapping(const struct reading *c, yaml_document_t *document, const yaml_node_t *mapping)
 {
-    size_t count = (size_t)(mapping->data.mapping.pairs.top - mapping->data.mapping.pairs.start);
+    size_t count = (size_t)(mapping->data.mapping.pairs.top - mapping->data.mapping.pairs.start), names = 0;
     yaml_node_t **keys = calloc(count + 1, sizeof *keys);
     if (!keys)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory reading a YAML file");
-    int error = 0;
-    for (size_t i = 0; i < count && !error; i++) {
-        keys[i] = yaml_document_get_node(document, mapping->data.mapping.pairs.start[i].key);
-        if (keys[i]->type != YAML_SCALAR_NODE)
-            error = refuse(c, yaml_node_line(keys[i]), "a key must be a plain name");
+    for (size_t i = 0; i < count && !complaints_suffice(c->complaints); i++) {
+        yaml_node_t *key = yaml_document_get_node(document, mapping->data.mapping.pairs.start[i].key);
+        if (key->type == YAML_SCALAR_NODE)
+            keys[names++] = key;
+        else
+            refuse(c, yaml_node_line(key), "a key must be a plain name");
     }
-    if (!error)
-        qsort(keys, count, sizeof *keys, compare_keys);
-    for (size_t i = 1; i < count && !error; i++)
+    if (!complaints_suffice(c->complaints))
+        qsort(keys, names, sizeof *keys, compare_keys);
+    for (size_t i = 1; i < names && !complaints_suffice(c->complaints); i++)
         if (same_key(keys[i - 1], keys[i]))
-            error = refuse_duplicate(c, keys[i], keys[i - 1]);
+            refuse_duplicate(c, keys[i], keys[i - 1]);
     free(keys);
-    return error;
 }
 
-static int check_keys(const struct complaint *c, yaml_document_t *document)
+static void check_keys(const struct reading *c, yaml_document_t *document)
 {
-    int error = 0;
-    for (yaml_node_t *node = document->nodes.start; node < document->nodes.top && !error; node++)
-        if (node->type == YAML_MAPPING_NODE)
-            error = check_mapping(c, document, node);
-    return error;
+    for (yaml_node_t *node = document->nodes.start; node < document->nodes.top; node++)
+        if (node->type == YAML_MAPPING_NODE && !complaints_suffice(c->complaints))
+            check_mapping(c, document, node);
 }
 
-int yaml_doc_open(const char *path, struct yaml_doc *out, char *error, size_t error_size)
+int yaml_doc_open_all(const char *path, struct yaml_doc *out, struct complaints *complaints)
 {
-    struct complaint c = {path, error, error_size};
+    struct reading c = {path, complaints};
     struct buffer text = {0};
     int failed = read_text(&c, &text);
     if (!failed)
@@ -268,10 +265,18 @@ int yaml_doc_open(const char *path, struct yaml_doc *out, char *error, size_t er
     if (failed)
         return failed;
     out->path = duplicate_string(path);
-    failed = check_keys(&c, &out->document);
-    if (failed)
-        yaml_doc_close(out);
-    return failed;
+    check_keys(&c, &out->document);
+    return 0;
+}
+
+int yaml_doc_open(const char *path, struct yaml_doc *out, char *error, size_t error_size)
+{
+    struct complaints complaints = {.first = error, .first_size = error_size};
+    int failed = yaml_doc_open_all(path, out, &complaints);
+    if (failed || complaints.count == 0)
+        return failed;
+    yaml_doc_close(out);
+    return EINVAL;
 }
 
 void yaml_doc_close(struct yaml_doc *doc)

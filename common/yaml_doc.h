@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <yaml.h>
 
+#include "common/complaints.h"
+
 #define YAML_DOC_MAX_BYTES (1u << 20)
 
 struct yaml_doc {
@@ -26,6 +28,13 @@ struct yaml_doc {
  * `contrib/toml-to-yaml FILE`. The caller closes after 0.
  */
 int yaml_doc_open(const char *path, struct yaml_doc *out, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+/*
+ * The same with every fault: anchors and aliases up to an error of syntax, which
+ * ends it, or every key that is given twice. 0: the document is open, and the
+ * caller closes it, also when there are complaints.
+ */
+int yaml_doc_open_all(const char *path, struct yaml_doc *out, struct complaints *complaints)
     __attribute__((warn_unused_result));
 void yaml_doc_close(struct yaml_doc *doc);
 

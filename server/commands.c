@@ -9,6 +9,7 @@
 #include "common/settings.h"
 #include "server/admin.h"
 #include "server/backup.h"
+#include "server/check_config.h"
 #include "server/dump.h"
 #include "server/find_ledger.h"
 #include "server/init.h"
@@ -142,6 +143,14 @@ static const struct command commands[] = {
      .details = "Each with its number of events and the time of the last, in the order of their first use.",
      .flags = {JSON_SWITCH, LEDGER_FLAGS},
      .run = books_command},
+    {.words = {"check-config"},
+     .help = "look for faults in the settings",
+     .details = "Reads what talead serve would read (environment, .env, the file of --config, the tokens file)\n"
+                "and says every fault with its file and line. The ledger may be served meanwhile. Exit 0 and\n"
+                "one line when a start would take it all, else 1.",
+     .flags = {FLAG("--config", "FILE", "YAML file of settings"),
+               SWITCH("--verbose", "print each value that is no default, and where it stands"), JSON_SWITCH},
+     .run = check_config_command},
     {.words = {"completions"},
      .operand = "SHELL",
      .operand_choices = COMPLETIONS_SHELLS,

@@ -40,8 +40,7 @@ static const struct scope open_scope = {.all_books = true, .may_write = true};
 struct loading {
     struct yaml_doc doc;
     struct tokens *tokens;
-    char *error;
-    size_t error_size;
+    struct complaints *complaints;
 };
 
 static void *must(void *p)
@@ -65,10 +64,11 @@ static struct scope *add_scope(struct tokens *tokens, const char *name)
     return scope;
 }
 
-static int fault(struct loading *l, const yaml_node_t *node, const char *entry, const char *what)
+static void fault(struct loading *l, const yaml_node_t *node, const char *entry, const char *what)
 {
-    snprintf(l->error, l->error_size, "%s:%d: token entry '%s': %s", l->doc.path, yaml_node_line(node), entry, what);
-    return EINVAL;
+    int line = yaml_node_line(node);
+    complaints_add(l->complaints, "TALEA_TOKENS_FILE", l->doc.path, line, "%s:%d: token entry '%s': %s", l->doc.path,
+                   line, entry, what);
 }
 
 static const struct scope *twin_of(const struct tokens *tokens, const struct scope *scope)
@@ -80,115 +80,134 @@ static const struct scope *twin_of(const struct tokens *tokens, const struct sco
     return NULL;
 }
 
-static int read_token(struct loading *l, yaml_node_t *node, yaml_node_t *entry, struct scope *scope)
+static void read_token(struct loading *l, yaml_node_t *node, yaml_node_t *entry, struct scope *scope)
 {
     const char *text = node ? yaml_node_text(node) : NULL;
-    if (!node)
-        return fault(l, entry, scope->name, "lacks 'token'");
-    if (!text || text[0] == '\0' || yaml_node_is_null(node))
-        return fault(l, node, scope->name, "the token is empty or no string");
+    if (!text || text[0] == '\0' || yaml_node_is_null(node)) {
+        fault(l, node ? node : entry, scope->name, node ? "the token is empty or no string" : "lacks 'token'");
+        return;
+    }
     scope->digest = digest_of(text, strlen(text));
     const struct scope *twin = twin_of(l->tokens, scope);
     if (twin) {
         char what[160];
         snprintf(what, sizeof what, "the same token as '%.100s'", twin->name);
-        return fault(l, node, scope->name, what);
+        fault(l, node, scope->name, what);
     }
-    return 0;
 }
 
-static int read_access(struct loading *l, yaml_node_t *node, yaml_node_t *entry, struct scope *scope)
+static void read_access(struct loading *l, yaml_node_t *node, yaml_node_t *entry, struct scope *scope)
 {
     const char *text = node ? yaml_node_text(node) : NULL;
     if (!text || (strcmp(text, "ro") != 0 && strcmp(text, "rw") != 0))
-        return fault(l, node ? node : entry, scope->name, "access must be 'ro' or 'rw'");
-    scope->may_write = strcmp(text, "rw") == 0;
-    return 0;
+        fault(l, node ? node : entry, scope->name, "access must be 'ro' or 'rw'");
+    else
+        scope->may_write = strcmp(text, "rw") == 0;
 }
 
-static int read_books(struct loading *l, yaml_node_t *node, yaml_node_t *entry, struct scope *scope)
+static void add_book(struct loading *l, yaml_node_t *item, struct scope *scope)
 {
-    if (!node || node->type != YAML_SEQUENCE_NODE || node->data.sequence.items.top == node->data.sequence.items.start)
-        return fault(l, node ? node : entry, scope->name, "books must be a list of at least one name, or [\"*\"]");
-    for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++) {
-        yaml_node_t *item = yaml_doc_node(&l->doc, *i);
-        const char *text = yaml_node_text(item);
-        if (!text || text[0] == '\0' || yaml_node_is_null(item))
-            return fault(l, item, scope->name, "a book must be a non-empty string");
-        if (strcmp(text, "*") == 0)
-            scope->all_books = true;
-        scope->books = must(realloc(scope->books, (scope->book_count + 1) * sizeof *scope->books));
-        scope->books[scope->book_count++] = must(strdup(text));
+    const char *text = yaml_node_text(item);
+    if (!text || text[0] == '\0' || yaml_node_is_null(item)) {
+        fault(l, item, scope->name, "a book must be a non-empty string");
+        return;
     }
-    if (scope->all_books && scope->book_count > 1)
-        return fault(l, node, scope->name, "books mixes \"*\" with names");
-    return 0;
+    if (strcmp(text, "*") == 0)
+        scope->all_books = true;
+    scope->books = must(realloc(scope->books, (scope->book_count + 1) * sizeof *scope->books));
+    scope->books[scope->book_count++] = must(strdup(text));
 }
 
-static int read_entry(struct loading *l, yaml_node_t *key, yaml_node_t *entry)
+static void read_books(struct loading *l, yaml_node_t *node, yaml_node_t *entry, struct scope *scope)
+{
+    if (!node || node->type != YAML_SEQUENCE_NODE || node->data.sequence.items.top == node->data.sequence.items.start) {
+        fault(l, node ? node : entry, scope->name, "books must be a list of at least one name, or [\"*\"]");
+        return;
+    }
+    for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++)
+        add_book(l, yaml_doc_node(&l->doc, *i), scope);
+    if (scope->all_books && scope->book_count > 1)
+        fault(l, node, scope->name, "books mixes \"*\" with names");
+}
+
+static void read_entry(struct loading *l, yaml_node_t *key, yaml_node_t *entry)
 {
     static const char *const keys[] = {"token", "books", "access", NULL};
     const char *name = yaml_node_text(key);
-    if (!name || name[0] == '\0')
-        return fault(l, key, "", "has no name");
-    if (entry->type != YAML_MAPPING_NODE)
-        return fault(l, entry, name, "must be a mapping with token, books and access");
+    if (!name || name[0] == '\0' || entry->type != YAML_MAPPING_NODE) {
+        if (!name || name[0] == '\0')
+            fault(l, key, "", "has no name");
+        else
+            fault(l, entry, name, "must be a mapping with token, books and access");
+        return;
+    }
     const yaml_node_t *unknown = yaml_doc_unknown_key(&l->doc, entry, keys);
     if (unknown)
-        return fault(l, unknown, name, "knows only the keys token, books and access");
+        fault(l, unknown, name, "knows only the keys token, books and access");
     struct scope *scope = add_scope(l->tokens, name);
-    int error = read_token(l, yaml_doc_get(&l->doc, entry, "token"), entry, scope);
-    if (error == 0)
-        error = read_books(l, yaml_doc_get(&l->doc, entry, "books"), entry, scope);
-    if (error == 0)
-        error = read_access(l, yaml_doc_get(&l->doc, entry, "access"), entry, scope);
-    return error;
+    read_token(l, yaml_doc_get(&l->doc, entry, "token"), entry, scope);
+    read_books(l, yaml_doc_get(&l->doc, entry, "books"), entry, scope);
+    read_access(l, yaml_doc_get(&l->doc, entry, "access"), entry, scope);
 }
 
-static int read_document(struct loading *l)
+static void read_document(struct loading *l)
 {
     yaml_node_t *root = yaml_doc_root(&l->doc);
     yaml_node_t *entries = root && root->type == YAML_MAPPING_NODE ? yaml_doc_get(&l->doc, root, "tokens") : NULL;
     if (!entries || entries->type != YAML_MAPPING_NODE ||
         entries->data.mapping.pairs.top == entries->data.mapping.pairs.start ||
         root->data.mapping.pairs.top - root->data.mapping.pairs.start != 1) {
-        snprintf(l->error, l->error_size, "%s: must hold one mapping 'tokens' with at least one entry", l->doc.path);
-        return EINVAL;
+        complaints_add(l->complaints, "TALEA_TOKENS_FILE", l->doc.path, root ? yaml_node_line(root) : 0,
+                       "%s: must hold one mapping 'tokens' with at least one entry", l->doc.path);
+        return;
     }
-    int error = 0;
-    for (yaml_node_pair_t *p = entries->data.mapping.pairs.start; error == 0 && p < entries->data.mapping.pairs.top; p++)
-        error = read_entry(l, yaml_doc_node(&l->doc, p->key), yaml_doc_node(&l->doc, p->value));
-    return error;
+    yaml_node_pair_t *p = entries->data.mapping.pairs.start;
+    for (; p < entries->data.mapping.pairs.top && !complaints_suffice(l->complaints); p++)
+        read_entry(l, yaml_doc_node(&l->doc, p->key), yaml_doc_node(&l->doc, p->value));
 }
 
-static int read_file(struct tokens *tokens, const char *path, char *error, size_t error_size)
+static void read_file(struct tokens *tokens, const char *path, struct complaints *complaints)
 {
-    struct loading l = {.tokens = tokens, .error = error, .error_size = error_size};
-    int failed = yaml_doc_open(path, &l.doc, error, error_size);
+    struct loading l = {.tokens = tokens, .complaints = complaints};
+    int failed = yaml_doc_open_all(path, &l.doc, complaints);
     if (failed == ENOENT)
-        snprintf(error, error_size, "%s: no such file (TALEA_TOKENS_FILE)", path);
+        complaints_add(complaints, "TALEA_TOKENS_FILE", path, 0, "%s: no such file (TALEA_TOKENS_FILE)", path);
     if (failed)
-        return EINVAL;
-    failed = read_document(&l);
+        return;
+    if (!complaints_suffice(complaints))
+        read_document(&l);
     yaml_doc_close(&l.doc);
-    return failed;
 }
 
-int tokens_load(const char *api_token, const char *tokens_file, struct tokens **out, char *error, size_t error_size)
+static struct tokens *read_all(const char *api_token, const char *tokens_file, struct complaints *complaints)
 {
     struct tokens *tokens = must(calloc(1, sizeof *tokens));
-    int failed = 0;
     if (api_token) {
         struct scope *scope = add_scope(tokens, "TALEA_API_TOKEN");
         scope->digest = digest_of(api_token, strlen(api_token));
         scope->all_books = scope->may_write = true;
     }
     if (tokens_file)
-        failed = read_file(tokens, tokens_file, error, error_size);
-    if (failed)
-        tokens_destroy(&tokens);
-    *out = tokens;
-    return failed;
+        read_file(tokens, tokens_file, complaints);
+    return tokens;
+}
+
+int tokens_load(const char *api_token, const char *tokens_file, struct tokens **out, char *error, size_t error_size)
+{
+    struct complaints complaints = {.first = error, .first_size = error_size};
+    *out = read_all(api_token, tokens_file, &complaints);
+    if (complaints.count == 0)
+        return 0;
+    tokens_destroy(out);
+    return EINVAL;
+}
+
+unsigned tokens_check(const char *api_token, const char *tokens_file, struct complaints *complaints)
+{
+    struct tokens *tokens = read_all(api_token, tokens_file, complaints);
+    unsigned count = (unsigned)tokens->count;
+    tokens_destroy(&tokens);
+    return count;
 }
 
 void tokens_destroy(struct tokens **tokens)

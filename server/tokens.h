@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "common/bytes.h"
+#include "common/complaints.h"
 
 struct tokens;
 struct scope; /* of one token; owned by the set */
@@ -17,6 +18,8 @@ struct scope; /* of one token; owned by the set */
 /* Either argument may be NULL; both: open mode. 0, or EINVAL with one line in `error` that names the entry. */
 int tokens_load(const char *api_token, const char *tokens_file, struct tokens **out, char *error, size_t error_size)
     __attribute__((warn_unused_result));
+/* Complains of every fault there is. How many tokens there are. */
+unsigned tokens_check(const char *api_token, const char *tokens_file, struct complaints *complaints);
 void tokens_destroy(struct tokens **tokens);
 
 bool tokens_open_mode(const struct tokens *tokens);

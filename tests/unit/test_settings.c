@@ -357,7 +357,7 @@ static void empty_does_not_fall_through_to_the_next_source(void **state)
     (void)state;
     write_file("talead.yaml", "db_url: log://d\napi_token: s3cret\n");
     write_file(".env", "TALEA_API_TOKEN=\n");
-    assert_refused("invalid TALEA_API_TOKEN: must not be empty (in .env)");
+    assert_refused("invalid TALEA_API_TOKEN: must not be empty (.env:1)");
     write_file(".env", "TALEA_API_TOKEN=s3cret\n");
     setenv("TALEA_API_TOKEN", "", 1);
     assert_refused("invalid TALEA_API_TOKEN: must not be empty");
@@ -532,7 +532,7 @@ static void faults_say_which_file_they_came_from(void **state)
     write_file("talead.yaml", "db_url: log://d\n\nworkers: 0\n");
     assert_refused("invalid TALEA_WORKERS: 0 is less than 1 (talead.yaml:3)");
     write_file(".env", "TALEA_WORKERS=65\n");
-    assert_refused("invalid TALEA_WORKERS: 65 is more than 64 (in .env)");
+    assert_refused("invalid TALEA_WORKERS: 65 is more than 64 (.env:1)");
     setenv("TALEA_WORKERS", "x", 1);
     assert_refused("invalid TALEA_WORKERS: must be a whole number, got \"x\"");
     setenv("TALEA_WORKERS", "1", 1);
@@ -807,6 +807,46 @@ static void without_a_credential_the_next_source_decides(void **state)
     assert_token("of-dotenv");
 }
 
+struct seen {
+    char text[1024];
+};
+
+static void see_complaint(void *context, const struct complaint *complaint)
+{
+    struct seen *seen = context;
+    size_t length = strlen(seen->text);
+    snprintf(seen->text + length, sizeof seen->text - length, "%s,%s,%d\n", complaint->setting ? complaint->setting : "",
+             complaint->file ? complaint->file : "", complaint->line);
+}
+
+static void see_value(void *context, const struct setting *setting, const char *text, const char *file, int line)
+{
+    struct seen *seen = context;
+    size_t length = strlen(seen->text);
+    snprintf(seen->text + length, sizeof seen->text - length, "%s=%s,%s,%d\n", setting->env, text, file ? file : "", line);
+}
+
+static void check_goes_on_behind_a_fault_and_keeps_what_is_good(void **state)
+{
+    (void)state;
+    struct seen faults = {""}, values = {""};
+    struct complaints complaints = {.each = see_complaint, .context = &faults};
+    const struct settings_notes notes = {see_value, &values};
+    struct settings s;
+    setenv("TALEA_WORKERS", "0", 1);
+    write_file(".env", "x\nTALEA_BIND=b:1\n=\n");
+    write_file("talead.yaml", "no: 1\nmax_inflight: 9\nmax_inflight: 8\nhttp_batch_max: many\n");
+    assert_int_equal(settings_check("talead.yaml", ".env", &s, &complaints, &notes), EINVAL);
+    assert_string_equal(faults.text, ",.env,1\n,.env,3\n,talead.yaml,3\n,talead.yaml,1\nTALEA_HTTP_BATCH_MAX,talead.yaml,4\n"
+                                     "TALEA_WORKERS,,0\n");
+    assert_string_equal(values.text, "TALEA_BIND=b:1,.env,2\nTALEA_MAX_INFLIGHT=9,talead.yaml,2\n");
+    assert_int_equal(complaints.count, 6);
+    assert_int_equal(s.max_inflight, 9);
+    assert_string_equal(s.bind, "b:1");
+    assert_null(s.db_url); /* no complaint of it: it may stand where .env could not be read */
+    settings_free(&s);
+}
+
 static void free_empties_and_may_come_twice(void **state)
 {
     (void)state;
@@ -872,6 +912,7 @@ int main(void)
         SETTINGS_TEST(credential_with_a_nul_is_refused_unseen),
         SETTINGS_TEST(credential_that_cannot_be_read_is_refused),
         SETTINGS_TEST(without_a_credential_the_next_source_decides),
+        SETTINGS_TEST(check_goes_on_behind_a_fault_and_keeps_what_is_good),
         SETTINGS_TEST(free_empties_and_may_come_twice),
     };
     return cmocka_run_group_tests(tests, scratch_dir_enter, scratch_dir_leave);
