@@ -15,6 +15,7 @@
 #include "server/init.h"
 #include "server/master.h"
 #include "server/reindex.h"
+#include "server/token.h"
 #include "server/verify.h"
 
 /* --- commands that are no more than this --- */
@@ -151,6 +152,15 @@ static const struct command commands[] = {
      .flags = {FLAG("--config", "FILE", "YAML file of settings"),
                SWITCH("--verbose", "print each value that is no default, and where it stands"), JSON_SWITCH},
      .run = check_config_command},
+    {.words = {"token"},
+     .help = "make a token",
+     .details = "Prints a new random token of 64 hex digits. With --scope it is an entry for the tokens file,\n"
+                "indented to stand below its line `tokens:`.",
+     .flags = {FLAG("--scope", "NAME", "name of the entry"),
+               FLAG("--books", "BOOKS", "books it is for, with commas between them, or * for all (*)"),
+               {.name = "--access", .metavar = "ACCESS", .help = "may it write, rw, or read alone (ro)", .choices = "rw ro"},
+               JSON_SWITCH},
+     .run = token_command},
     {.words = {"completions"},
      .operand = "SHELL",
      .operand_choices = COMPLETIONS_SHELLS,

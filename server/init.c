@@ -20,13 +20,12 @@
 #include "common/exit_status.h"
 #include "common/report.h"
 #include "common/settings.h"
-#include "common/uuid7.h"
+#include "server/new_token.h"
 #include "server/offline_ledger.h"
 #include "server/seed.h"
 
 #define DEFAULT_DB_URL "log://./talea-data"
 #define DEFAULT_SEED "talea.seed.yaml"
-#define TOKEN_OCTETS 32
 
 struct options {
     const char *db_url, *seed, *env_out;
@@ -118,13 +117,10 @@ static void keep_other_lines(const char *path, const struct dotenv *env, struct 
 
 static void add_token(struct buffer *out)
 {
-    uint8_t octets[TOKEN_OCTETS];
-    random_fill(octets, sizeof octets);
-    buffer_append_string(out, "TALEA_API_TOKEN=");
-    for (size_t i = 0; i < sizeof octets; i++)
-        buffer_printf(out, "%02x", octets[i]);
-    buffer_append_string(out, "\n");
-    explicit_bzero(octets, sizeof octets);
+    char token[NEW_TOKEN_TEXT_MAX];
+    new_token(token);
+    buffer_printf(out, "TALEA_API_TOKEN=%s\n", token);
+    explicit_bzero(token, sizeof token);
 }
 
 static int write_env(const struct options *o, const char *db_url, const struct dotenv *env, const char *default_bind)
