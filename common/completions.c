@@ -224,6 +224,47 @@ static void print_zsh(void)
 
 /* --- fish --- */
 
+/*
+ * fish's own conditions take the value of an option for a command. Here the
+ * words so far are those that are neither options nor their values; a command
+ * is the one that they begin with.
+ */
+static void print_fish_functions(void)
+{
+    const char *name = program->name;
+    printf("function __%s_words\n"
+           "    set -l words\n"
+           "    set -l is_value no\n"
+           "    for word in (commandline -opc)[2..-1]\n"
+           "        if test $is_value = yes\n"
+           "            set is_value no\n"
+           "            continue\n"
+           "        end\n"
+           "        switch $word\n"
+           "            case '--*=*' --help --version -h",
+           name);
+    for (size_t i = 0; i < program->command_count; i++)
+        for (const struct flag *flag = program->commands[i].flags; flag->name; flag++)
+            if (!flag->metavar)
+                printf(" %s", flag->name);
+    printf("\n"
+           "            case '--*'\n"
+           "                set is_value yes\n"
+           "            case '*'\n"
+           "                set -a words $word\n"
+           "        end\n"
+           "    end\n"
+           "    echo \"$words\"\n"
+           "end\n"
+           "function __%s_at\n"
+           "    test (__%s_words) = \"$argv\"\n"
+           "end\n"
+           "function __%s_in\n"
+           "    string match -q -- \"$argv *\" (__%s_words)' '\n"
+           "end\n",
+           name, name, name, name);
+}
+
 static void print_fish_flag(const char *condition, const struct flag *flag)
 {
     printf("complete -c %s%s -l %s%s -d '%s'", program->name, condition, flag->name + 2, flag->metavar ? " -r" : "",
@@ -241,24 +282,25 @@ static void print_fish_operand(const struct command *c)
 {
     if (!c->operand_choices && !is(c->operand, "DIR") && !is(c->operand, "FILE"))
         return;
-    printf("complete -c %s -n '__fish_seen_subcommand_from %s'", program->name, c->words[0]);
+    printf("complete -c %s -n '__%s_at %s'", program->name, program->name, c->words[0]);
     if (c->operand_choices)
         printf(" -a '%s'\n", c->operand_choices);
     else
         printf("%s\n", is(c->operand, "DIR") ? " -a '(__fish_complete_directories)'" : " -F");
 }
 
-static void print_fish_command(const struct command *c)
+static void print_fish_command(size_t i)
 {
+    const struct command *c = &program->commands[i];
+    const char *name = program->name;
     char condition[128];
-    printf("complete -c %s -n __fish_use_subcommand -a %s -d '%s'\n", program->name, c->words[0], c->help);
+    if (is_first_of_its_word(i))
+        printf("complete -c %s -n __%s_at -a %s -d '%s'\n", name, name, c->words[0], c->help);
     if (c->words[1])
-        printf("complete -c %s -n '__fish_seen_subcommand_from %s; "
-               "and not __fish_seen_subcommand_from %s' -a %s\n",
-               program->name, c->words[0], c->words[1], c->words[1]);
+        printf("complete -c %s -n '__%s_at %s' -a %s -d '%s'\n", name, name, c->words[0], c->words[1], c->help);
     print_fish_operand(c);
-    snprintf(condition, sizeof condition, " -n '__fish_seen_subcommand_from %s'",
-             c->words[1] ? c->words[1] : c->words[0]);
+    snprintf(condition, sizeof condition, " -n '__%s_in %s%s%s'", name, c->words[0], c->words[1] ? " " : "",
+             c->words[1] ? c->words[1] : "");
     for (const struct flag *f = c->flags; f->name; f++)
         print_fish_flag(condition, f);
 }
@@ -266,19 +308,20 @@ static void print_fish_command(const struct command *c)
 static void print_fish(void)
 {
     const char *name = program->name;
+    print_fish_functions();
     printf("complete -c %s -f\n"
-           "complete -c %s -n __fish_use_subcommand -a help -d 'explain a command'\n"
-           "complete -c %s -n '__fish_seen_subcommand_from help' -a '",
-           name, name, name);
+           "complete -c %s -n __%s_at -a help -d 'explain a command'\n"
+           "complete -c %s -n '__%s_at help' -a '",
+           name, name, name, name, name);
     print_first_words();
     printf("'\n"
            "complete -c %s -l help -d 'explain'\n"
-           "complete -c %s -n __fish_use_subcommand -l version -d 'print the version'\n",
-           name, name);
+           "complete -c %s -n __%s_at -l version -d 'print the version'\n",
+           name, name, name);
     for (const struct flag *f = program->global_flags; f->name; f++)
         print_fish_flag("", f);
     for (size_t i = 0; i < program->command_count; i++)
-        print_fish_command(&program->commands[i]);
+        print_fish_command(i);
 }
 
 bool completions_print(const struct program *of, const char *shell)

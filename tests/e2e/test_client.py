@@ -3,7 +3,6 @@ import contextlib
 import http.server
 import json
 import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -13,7 +12,6 @@ import pytest
 
 from harness import TALEA, clean_environment, sale, wait_until
 
-COMMANDS = ["asset", "account", "post", "balance", "history", "tx", "trial-balance", "tail", "completions"]
 A_POST = ["post", "--book", "b", "--idem", "k", "--debit", "a:USD:1", "--credit", "b:USD:1"]
 
 
@@ -350,37 +348,6 @@ def test_tail_ends_quietly_when_nobody_reads_it_any_more_though_nothing_comes(sh
         tail.stdout.close()
         tail.stdout = None
         assert tail.wait(20) == 0 and tail.stderr.read() == ""
-
-
-def test_completions_are_shell_code_that_names_every_command():
-    for shell in ("bash", "zsh", "fish"):
-        script = talea("completions", shell)
-        assert script.returncode == 0 and all(command in script.stdout for command in COMMANDS)
-        if shutil.which(shell):
-            assert subprocess.run([shell, "-n", "/dev/stdin"], input=script.stdout, text=True).returncode == 0
-
-
-@pytest.mark.parametrize("words, completed", [
-    ("talea ba", ["balance"]), ("talea asset ''", ["register"]), ("talea asset register --cl", ["--class"]),
-    ("talea account open --kind e", ["expense", "equity"]), ("talea asset register --class = f", ["fiat"]),
-    ("talea --url http : //x : 80 tai", ["tail"]), ("talea post --debit a : USD : 5 --cr", ["--credit"]),
-    ("talea post --idem ''", []),
-])
-def test_bash_completes_words_flags_and_values(words, completed):
-    probe = (talea("completions", "bash").stdout + f"\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))"
-             "; _talea; echo ${COMPREPLY[@]}\n")
-    shown = subprocess.run(["bash", "-c", probe], capture_output=True, text=True)
-    assert shown.stdout.split() == completed and shown.stderr == ""
-
-
-def test_help_names_every_flag_that_is_completed():
-    script = talea("completions", "fish").stdout
-    for command in COMMANDS:
-        text = talea("help", command).stdout
-        flags = [line.split(" -l ")[1].split()[0] for line in script.splitlines()
-                 if f"seen_subcommand_from {command}'" in line and " -l " in line]
-        assert all(f"--{flag} " in text for flag in flags)
-    assert "--idem KEY" in talea("post", "--help").stdout
 
 
 def test_help_and_version_are_given_on_stdout():
