@@ -137,7 +137,12 @@ def test_the_synopsis_of_talead_is_its_table_in_its_order():
 
 
 def test_each_flag_of_a_command_of_talead_is_explained():
-    for head, body in items(section(read("man", "talead.8"), "COMMANDS")):
+    page = section(read("man", "talead.8"), "COMMANDS")
+    running = page[page.index(".Ss Commands for a running talead"):page.index(".Ss Configuration and help")]
+    shared = running[:running.index(".Bl")]  # says once what is the same for all of them
+    for head, body in items(page):
+        if head in running:
+            body += shared
         for flag in flags_of(head):
             if re.search(rf"Fl Fl {flag}\b", body):
                 continue
@@ -219,7 +224,8 @@ def test_the_errors_of_talea_api_are_the_contracts_and_the_servers():
 
 
 def test_every_metric_that_a_page_names_is_there():
-    known = set(re.findall(r'"(talea_[a-z_]+)[" {]', read("server", "metrics.c")))
+    sources = read("server", "metrics.c") + read("server", "process_metrics.c")
+    known = set(re.findall(r'"(talea_[a-z_]+)[" {]', sources))
     assert "talea_events" in known
     for path in PAGES + [os.path.join(SOURCE, "README.md")]:
         for name in re.findall(r"\btalea_[a-z_]+\b", read(path)):
