@@ -141,7 +141,7 @@ def test_each_flag_of_a_command_of_talead_is_explained():
     running = page[page.index(".Ss Commands for a running talead"):page.index(".Ss Configuration and help")]
     shared = running[:running.index(".Bl")]  # says once what is the same for all of them
     for head, body in items(page):
-        if head in running:
+        if "\n.Cm " + re.match(r"Cm ([a-z-]+)", head).group(1) in running:
             body += shared
         for flag in flags_of(head):
             if re.search(rf"Fl Fl {flag}\b", body):
