@@ -3,6 +3,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -41,9 +42,15 @@ def is_running(pid):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the ports that the kernel gives to connections: else one could take it while a ledger is restarted."""
+    while True:
+        port = random.SystemRandom().randrange(10000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def clean_environment():
@@ -159,7 +166,7 @@ class Ledger:
             try:
                 with open(f"/proc/{name}/stat") as f:
                     parent = int(f.read().rsplit(")", 1)[1].split()[1])
-                with open(f"/proc/{name}/cmdline") as f:
+                with open(f"/proc/{name}/cmdline", errors="replace") as f:
                     title = f.read().split("\0")[0].strip()
             except (OSError, IndexError):
                 continue
