@@ -183,7 +183,8 @@ static int check_required(const struct parser *p)
 /* -5 and - are words. */
 static bool looks_like_flag(const char *word)
 {
-    return word[0] == '-' && (word[1] == '-' || (word[1] >= 'a' && word[1] <= 'z') || (word[1] >= 'A' && word[1] <= 'Z'));
+    char next = word[0] == '-' ? word[1] : '\0';
+    return next == '-' || (next >= 'a' && next <= 'z') || (next >= 'A' && next <= 'Z');
 }
 
 static int take(struct parser *p, char *word)

@@ -4,7 +4,7 @@
 
 #define COMPLETIONS_SHELLS "bash zsh fish"
 
-/* Prints the completion script for a shell, from the program's table of commands. False for a shell that is none of them. */
+/* Prints the completion script for a shell, from the program's table of commands. False for any other shell. */
 bool completions_print(const struct program *program, const char *shell);
 
 #endif

@@ -74,7 +74,8 @@ static void take_fault(void *context, const struct complaint *complaint)
     json_close_object(j);
 }
 
-static void check_address(struct check *c, const struct setting *setting, const char *address, const char *file, int line)
+static void check_address(struct check *c, const struct setting *setting, const char *address, const char *file,
+                          int line)
 {
     char *host, *port, where[320] = "";
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
@@ -159,7 +160,8 @@ static void end_json(struct check *c)
 
 int check_config_command(const struct arguments *arguments)
 {
-    struct check c = {.as_json = argument_given(arguments, "--json"), .verbose = argument_given(arguments, "--verbose")};
+    struct check c = {.as_json = argument_given(arguments, "--json"),
+                      .verbose = argument_given(arguments, "--verbose")};
     if (c.as_json)
         begin_json(&c);
     check(&c, argument(arguments, "--config"));

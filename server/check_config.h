@@ -3,6 +3,7 @@
 /* talead check-config: would a start take these settings? Every fault, not only the first. */
 #include "common/command_line.h"
 
-int check_config_command(const struct arguments *arguments); /* an exit status: EXIT_STATUS_FAILED when there is a fault */
+/* An exit status: EXIT_STATUS_FAILED when there is a fault. */
+int check_config_command(const struct arguments *arguments);
 
 #endif

@@ -89,7 +89,7 @@ static const struct command commands[] = {
      .details = "Goes through the log of the ledger in DIR, proves every batch and every event, and holds the\n"
                 "index and the spilled idempotency keys against what comes out. Prints one verdict line; exit 0\n"
                 "when all is whole, else 1. The ledger may be served meanwhile.",
-     .flags = {FLAG("--from", "SNAPSHOT", "believe a snapshot, a file or its name in DIR/snapshots, and begin behind it"),
+     .flags = {FLAG("--from", "SNAPSHOT", "believe a snapshot, file or name in DIR/snapshots, and begin behind it"),
                FLAG("--expect", "HEAD", "a chain value that was noted elsewhere and must be part of this log")},
      .run = verify_command},
     {.words = {"dump"},
@@ -97,7 +97,8 @@ static const struct command commands[] = {
      .help = "print the events of a ledger",
      .details = "Prints the events of the ledger in DIR as JSON lines, straight from its log and in its order,\n"
                 "as the event stream sends them. The ledger may be served meanwhile.",
-     .flags = {FLAG("--book", "BOOK", "those of this book alone"), FLAG("--from", "SEQ", "those whose seq is SEQ or more")},
+     .flags = {FLAG("--book", "BOOK", "those of this book alone"),
+               FLAG("--from", "SEQ", "those whose seq is SEQ or more")},
      .run = dump_command},
     {.words = {"reindex"},
      .operand = "DIR",
@@ -158,7 +159,10 @@ static const struct command commands[] = {
                 "indented to stand below its line `tokens:`.",
      .flags = {FLAG("--scope", "NAME", "name of the entry"),
                FLAG("--books", "BOOKS", "books it is for, with commas between them, or * for all (*)"),
-               {.name = "--access", .metavar = "ACCESS", .help = "may it write, rw, or read alone (ro)", .choices = "rw ro"},
+               {.name = "--access",
+                .metavar = "ACCESS",
+                .help = "may it write, rw, or read alone (ro)",
+                .choices = "rw ro"},
                JSON_SWITCH},
      .run = token_command},
     {.words = {"completions"},

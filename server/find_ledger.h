@@ -9,16 +9,16 @@
 #include "common/command_line.h"
 #include "common/settings.h"
 
-#define LEDGER_FLAGS                                                                                                   \
-    {.name = "--db-url", .metavar = "URL", .help = "the ledger, log://DIR (TALEA_DB_URL of environment, .env, file)"}, \
-    {                                                                                                                  \
-        .name = "--config", .metavar = "FILE", .help = "YAML file of settings"                                         \
+#define LEDGER_FLAGS                                                                               \
+    {.name = "--db-url", .metavar = "URL", .help = "the ledger, log://DIR, in place of TALEA_DB_URL"}, \
+    {                                                                                              \
+        .name = "--config", .metavar = "FILE", .help = "YAML file of settings"                     \
     }
 
 /* 0, or EINVAL. No setting but the ledger's place is looked at when --db-url names it. The string is to be freed. */
 int find_ledger(const struct arguments *arguments, char **data_dir) __attribute__((warn_unused_result));
 
-/* All settings, as `talead serve` takes them, but for the ledger of --db-url. 0, or EINVAL; to be released by settings_free. */
+/* All settings as `talead serve` takes them, but for the ledger of --db-url. 0 (settings_free releases), or EINVAL. */
 int find_ledger_settings(const struct arguments *arguments, struct settings *out)
     __attribute__((warn_unused_result));
 

@@ -133,7 +133,8 @@ def test_json_says_the_same(home):
 def test_what_is_no_utf_8_is_still_json(home):
     environment = {k.encode(): v.encode() for k, v in {**clean_environment(), **GOOD}.items()}
     environment[b"TALEA_TOKENS_FILE"] = b"a\xffb"
-    done = subprocess.run([TALEAD, "check-config", "--json"], cwd=home, env=environment, capture_output=True, timeout=60)
+    done = subprocess.run([TALEAD, "check-config", "--json"], cwd=home, env=environment, capture_output=True,
+                          timeout=60)
     assert json.loads(done.stdout.decode())["faults"][0]["file"] == "a?b"
 
 

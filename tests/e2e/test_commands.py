@@ -13,11 +13,13 @@ def talead(*arguments, cwd=None, **env):
 
 @pytest.mark.parametrize("line, said", [
     ("what", "no command 'what'; talead --help lists them"), ("help what", "no command 'what'"),
-    ("--what", "unknown option '--what' before a command"), ("serve --what", "unknown option '--what'; see talead help serve"),
+    ("--what", "unknown option '--what' before a command"),
+    ("serve --what", "unknown option '--what'; see talead help serve"),
     ("serve -x", "unknown option '-x'"), ("serve x", "unexpected 'x'; see talead help serve"),
     ("serve --config", "--config needs a value: FILE"), ("serve --config=a --config=b", "--config is given twice"),
     ("backup", "backup needs DIR; see talead help backup"), ("backup a b", "unexpected 'b'"),
-    ("backup a --incremental=yes", "--incremental takes no value"), ("backup a --incremental --incremental", "given twice"),
+    ("backup a --incremental=yes", "--incremental takes no value"),
+    ("backup a --incremental --incremental", "given twice"),
     ("verify", "verify needs DIR"), ("verify a --expect 12", "--expect takes a head: 64 hex digits"),
     ("dump", "dump needs DIR"), ("dump a --from x", "--from takes a seq"), ("dump a --from=-1", "--from takes a seq"),
     ("reindex", "reindex needs DIR"), ("reindex a b", "unexpected 'b'"), ("init x", "unexpected 'x'"),
@@ -35,7 +37,8 @@ def test_help_and_version_go_to_stdout_and_no_command_is_wrong_use():
         assert talead(*line.split()).stdout == overview
     for line in ("help verify", "verify --help", "verify -h", "verify dir --help"):
         done = talead(*line.split())
-        assert done.returncode == 0 and done.stderr == "" and done.stdout.startswith("usage: talead verify DIR [--from ")
+        assert done.returncode == 0 and done.stderr == ""
+        assert done.stdout.startswith("usage: talead verify DIR [--from ")
     assert talead("--version").stdout.startswith("talead ")
     nothing = talead()
     assert nothing.returncode == 2 and nothing.stdout == "" and nothing.stderr == overview
@@ -71,7 +74,8 @@ def test_a_ledger_is_found_by_option_environment_dotenv_and_file_in_this_order(t
 
 @pytest.mark.parametrize("arguments, said", [
     (["--db-url", "dir"], "invalid --db-url: must begin with log://"), ([], "invalid TALEA_DB_URL: required"),
-    (["--config", "none.yaml"], "none.yaml: no such file"), (["--db-url", "log:///nowhere"], "there is no ledger in /nowhere"),
+    (["--config", "none.yaml"], "none.yaml: no such file"),
+    (["--db-url", "log:///nowhere"], "there is no ledger in /nowhere"),
 ])
 def test_a_ledger_that_is_not_found_is_told_in_one_line(tmp_path, arguments, said):
     done = talead("backup", "copy", *arguments, cwd=tmp_path)

@@ -5,11 +5,10 @@ import re
 import select
 import shutil
 import subprocess
-import time
 
 import pytest
 
-from harness import PATIENCE_S, TALEA, TALEAD, clean_environment
+from harness import TALEA, TALEAD, clean_environment, wait_until
 
 PROGRAMS = {"talea": TALEA, "talead": TALEAD}
 CLIENT = ["account", "asset", "balance", "completions", "help", "history", "post", "tail", "trial-balance", "tx"]
@@ -98,7 +97,8 @@ def test_bash_offers_every_command(program, folder):
 # --- fish ---
 
 def fish_offers(typed, folder):
-    home = {**clean_environment(), "HOME": str(folder), "XDG_CONFIG_HOME": str(folder / ".c"), "XDG_DATA_HOME": str(folder / ".d")}
+    home = {**clean_environment(), "HOME": str(folder), "XDG_CONFIG_HOME": str(folder / ".c"),
+            "XDG_DATA_HOME": str(folder / ".d")}
     program = typed.split()[0]
     done = subprocess.run(["fish", "--no-config", "-c", script(program, "fish") + f'complete -C "{typed}"\n'], env=home,
                           capture_output=True, text=True, cwd=folder, timeout=60)
@@ -120,7 +120,8 @@ def test_fish_offers_every_command(program, folder):
 
 # --- zsh ---
 
-# compadd is what every completion ends in: its matches are written down before it goes on as ever.
+# compadd is what every completion ends in: its matches are written down before it goes on as ever. Keys that come
+# while it completes, or before the line editor is there, would disturb it, so both events leave a line too.
 ZSH_BEGIN = r"""
 fpath=($PWD/functions $fpath); autoload -Uz compinit; compinit -u -D; bindkey -e; LISTMAX=1000
 compadd() {
@@ -128,7 +129,9 @@ compadd() {
     [[ ${@[1,(i)(-|--)]} == *-(O|A|D)\ * ]] || { builtin compadd -O hits "$@"; print -rl -- $hits >>offers; }
     builtin compadd "$@"
 }
-print rea''dy
+complete-and-tell() { zle expand-or-complete; print completed >>events }
+zle-line-init() { print prompt >>events }
+zle -N complete-and-tell; zle -N zle-line-init; bindkey '^I' complete-and-tell
 """
 
 
@@ -136,32 +139,35 @@ class Zsh:
     """An interactive one on a terminal of its own, with the scripts where it looks for functions."""
 
     def __init__(self, folder):
-        self.folder, self.text = folder, ""
+        self.folder, self.seen = folder, []
         (folder / "functions").mkdir()
         for program in PROGRAMS:
             (folder / "functions" / f"_{program}").write_text(script(program, "zsh"))
         (folder / "begin").write_text(ZSH_BEGIN)
+        (folder / "events").write_text("")
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
             os.environ["TERM"] = "dumb"
             os.execvp("zsh", ["zsh", "-f", "-i"])
-        self.type(". ./begin\n", "ready")
+        self.type(". ./begin\n", "prompt")
 
-    def type(self, keys, until):
+    def happened(self):
+        """Reads what it shows, so that it never waits for that; its events, whole lines alone."""
+        if select.select([self.fd], [], [], 0)[0]:
+            os.read(self.fd, 65536)
+        return (self.folder / "events").read_text().split("\n")[:-1]
+
+    def type(self, keys, event):
         os.write(self.fd, keys.encode())
-        deadline = time.monotonic() + PATIENCE_S
-        while until not in self.text:
-            assert time.monotonic() < deadline, f"{keys!r} did not lead to {until!r}: {self.text!r}"
-            if select.select([self.fd], [], [], 0.05)[0]:
-                self.text += os.read(self.fd, 65536).decode(errors="replace")
-        self.text = ""
+        self.seen.append(event)
+        wait_until(lambda: self.happened() == self.seen, f"{event} behind {keys!r}")
 
     def offers(self, typed):
         (self.folder / "offers").write_text("")
-        self.type(typed + "\t", typed.split()[0])
-        self.type("\x15print do''ne\n", "done")
+        self.type(typed + "\t", "completed")
         words = {word.rstrip("= ") for word in (self.folder / "offers").read_text().splitlines() if word}
+        self.type("\x15\n", "prompt")
         return sorted(word + "/" if (self.folder / word).is_dir() else word for word in words)
 
     def close(self):
@@ -195,7 +201,8 @@ def test_help_and_completions_know_the_same_flags(program):
     lines = script(program, "fish").splitlines()
     for command in rows(program):
         text = subprocess.run([PROGRAMS[program], "help", command], text=True, capture_output=True, timeout=60).stdout
-        shown = set() if command == "help" else set(re.findall(r"--([a-z-]+)", "".join(re.findall("^usage:.*", text, re.M))))
+        usage = "" if command == "help" else "".join(re.findall("^usage:.*", text, re.M))
+        shown = set(re.findall(r"--([a-z-]+)", usage))
         own = [line for line in lines if re.search(rf"-n '__{program}_in {command}\b(?!-)", line)]
         assert {re.search(r" -l (\S+)", line).group(1) for line in own} == shown, command
 

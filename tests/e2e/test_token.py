@@ -9,8 +9,8 @@ from harness import TALEAD, clean_environment
 
 
 def token(*arguments, **more):
-    return subprocess.run([TALEAD, "token", *arguments], env=clean_environment(), text=True, capture_output=True, timeout=60,
-                          **more)
+    return subprocess.run([TALEAD, "token", *arguments], env=clean_environment(), text=True, capture_output=True,
+                          timeout=60, **more)
 
 
 def test_it_is_64_hex_digits_and_never_the_same():
@@ -21,7 +21,8 @@ def test_it_is_64_hex_digits_and_never_the_same():
 def test_an_entry_names_its_books_and_access():
     made = token("--scope", "payments", "--books", "shop,web shop", "--access", "rw")
     assert made.returncode == 0 and made.stderr == ""
-    assert re.fullmatch(r'  "payments": \{token: "[0-9a-f]{64}", books: \["shop", "web shop"\], access: rw\}\n', made.stdout)
+    assert re.fullmatch(r'  "payments": \{token: "[0-9a-f]{64}", books: \["shop", "web shop"\], access: rw\}\n',
+                        made.stdout)
     least = token("--scope", "reporting").stdout
     assert 'books: ["*"]' in least and "access: ro" in least
 
@@ -29,11 +30,12 @@ def test_an_entry_names_its_books_and_access():
 def test_json_has_the_same():
     assert list(json.loads(token("--json").stdout)) == ["token"]
     made = json.loads(token("--json", "--scope", "a", "--books", "x,y", "--access", "rw").stdout)
-    assert re.fullmatch("[0-9a-f]{64}", made.pop("token")) and made == {"scope": "a", "books": ["x", "y"], "access": "rw"}
+    assert re.fullmatch("[0-9a-f]{64}", made.pop("token"))
+    assert made == {"scope": "a", "books": ["x", "y"], "access": "rw"}
 
 
-NAMES = ["plain", "null", "~", "1", "yes", "a: b", "#c", "- d", "'", '"', "\\", "{x}", "[", "&a", "*b", "!t", "%", "@", "`", " x ",
-         "é", "日本", "\U0001f4b0", "a\nb", "\t", "\x7f", "x" * 300]
+NAMES = ["plain", "null", "~", "1", "yes", "a: b", "#c", "- d", "'", '"', "\\", "{x}", "[", "&a", "*b", "!t", "%", "@",
+         "`", " x ", "é", "日本", "\U0001f4b0", "a\nb", "\t", "\x7f", "x" * 300]
 
 
 def test_a_server_takes_the_entries_as_they_are_whatever_they_are_called(make_ledger):
@@ -67,10 +69,12 @@ def test_a_server_takes_the_entries_as_they_are_whatever_they_are_called(make_le
 ])
 def test_wrong_use_is_told_in_one_line_and_no_token_is_made(arguments, said):
     done = token(*arguments)
-    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1 and said in done.stderr, done.stderr
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
+    assert said in done.stderr, done.stderr
 
 
 def test_a_full_disk_is_no_success():
     with open("/dev/full", "w") as full:
-        done = subprocess.run([TALEAD, "token"], env=clean_environment(), stdout=full, stderr=subprocess.PIPE, timeout=60)
+        done = subprocess.run([TALEAD, "token"], env=clean_environment(), stdout=full, stderr=subprocess.PIPE,
+                              timeout=60)
     assert done.returncode == 1

@@ -815,15 +815,16 @@ static void see_complaint(void *context, const struct complaint *complaint)
 {
     struct seen *seen = context;
     size_t length = strlen(seen->text);
-    snprintf(seen->text + length, sizeof seen->text - length, "%s,%s,%d\n", complaint->setting ? complaint->setting : "",
-             complaint->file ? complaint->file : "", complaint->line);
+    snprintf(seen->text + length, sizeof seen->text - length, "%s,%s,%d\n",
+             complaint->setting ? complaint->setting : "", complaint->file ? complaint->file : "", complaint->line);
 }
 
 static void see_value(void *context, const struct setting *setting, const char *text, const char *file, int line)
 {
     struct seen *seen = context;
     size_t length = strlen(seen->text);
-    snprintf(seen->text + length, sizeof seen->text - length, "%s=%s,%s,%d\n", setting->env, text, file ? file : "", line);
+    snprintf(seen->text + length, sizeof seen->text - length, "%s=%s,%s,%d\n", setting->env, text, file ? file : "",
+             line);
 }
 
 static void check_goes_on_behind_a_fault_and_keeps_what_is_good(void **state)
@@ -837,8 +838,8 @@ static void check_goes_on_behind_a_fault_and_keeps_what_is_good(void **state)
     write_file(".env", "x\nTALEA_BIND=b:1\n=\n");
     write_file("talead.yaml", "no: 1\nmax_inflight: 9\nmax_inflight: 8\nhttp_batch_max: many\n");
     assert_int_equal(settings_check("talead.yaml", ".env", &s, &complaints, &notes), EINVAL);
-    assert_string_equal(faults.text, ",.env,1\n,.env,3\n,talead.yaml,3\n,talead.yaml,1\nTALEA_HTTP_BATCH_MAX,talead.yaml,4\n"
-                                     "TALEA_WORKERS,,0\n");
+    assert_string_equal(faults.text, ",.env,1\n,.env,3\n,talead.yaml,3\n,talead.yaml,1\n"
+                                     "TALEA_HTTP_BATCH_MAX,talead.yaml,4\nTALEA_WORKERS,,0\n");
     assert_string_equal(values.text, "TALEA_BIND=b:1,.env,2\nTALEA_MAX_INFLIGHT=9,talead.yaml,2\n");
     assert_int_equal(complaints.count, 6);
     assert_int_equal(s.max_inflight, 9);
