@@ -93,7 +93,7 @@ def why_not(kind):
 def open_newest(folder):
     """Descriptors of the two files of each folder that were written last; the others are synced long since."""
     for root, _, names in os.walk(folder):
-        entries = [entry for entry in os.scandir(root) if entry.name in names]
+        entries = [entry for entry in os.scandir(root) if entry.name in names and entry.is_file()]
         for entry in sorted(entries, key=lambda e: e.stat().st_mtime)[-2:]:
             file = os.open(entry.path, os.O_RDONLY)
             try:

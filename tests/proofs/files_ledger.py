@@ -45,6 +45,8 @@ class Files:
         for at, _, names in os.walk(folder):
             for name in names:
                 path = os.path.join(at, name)
+                if not os.path.isfile(path):
+                    continue  # the control socket of a master that was killed
                 with open(path, "rb") as f:
                     data = f.read()
                 told = data.rstrip(b"\0")
