@@ -118,6 +118,16 @@ const char *recovery_step_words(enum recovery_step step)
     return step == RECOVERY_RESTORING ? "restoring the index from a snapshot" : "replaying the log";
 }
 
+uint64_t worker_requests(const struct worker_counters *counters)
+{
+    uint64_t sum = 0;
+    for (unsigned route = 0; route < ROUTE_COUNT_MAX; route++)
+        for (unsigned method = 0; method < METHOD_COUNT; method++)
+            for (unsigned status = 0; status < STATUS_COUNT_MAX; status++)
+                sum += counter_get(&counters->requests[route][method][status]);
+    return sum;
+}
+
 /* --- histograms --- */
 
 uint64_t latency_bucket_bound_ns(unsigned bucket)

@@ -196,6 +196,9 @@ static inline uint64_t counter_get(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+/* Requests that a worker has answered, over all routes, methods and statuses. */
+uint64_t worker_requests(const struct worker_counters *counters);
+
 void latency_count(struct latency_counts *counts, uint64_t duration_ns);
 void fast_count(struct fast_counts *counts, uint64_t duration_ns);
 void size_count(struct size_counts *counts, uint64_t size);

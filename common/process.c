@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 void process_set_oom_score(int score)
 {
@@ -18,19 +17,24 @@ void process_set_oom_score(int score)
     fclose(file);
 }
 
-uint64_t process_cpu_ns(pid_t pid)
+bool process_read_stat(pid_t pid, struct process_stat *out)
 {
     char path[64], text[1024];
-    uint64_t user, kernel;
+    uint64_t user, system;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     FILE *file = fopen(path, "re");
-    size_t length = file ? fread(text, 1, sizeof text - 1, file) : 0;
-    if (file)
-        fclose(file);
+    if (!file)
+        return false;
+    size_t length = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
     text[length] = '\0';
-    /* Behind the name, which may hold anything: state, then fields 4 to 13, then utime and stime. */
+    /* Behind the name, which may hold anything: fields 3, 4, 14, 15, 22 and 24 of proc(5). */
     const char *rest = strrchr(text, ')');
-    if (!rest || sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64, &user, &kernel) != 2)
-        return 0;
-    return (user + kernel) * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+    if (!rest || sscanf(rest + 1,
+                        " %c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64 " %" SCNu64
+                        " %*s %*s %*s %*s %*s %*s %" SCNu64 " %*s %" SCNu64,
+                        &out->state, &out->parent, &user, &system, &out->start_ticks, &out->resident_pages) != 6)
+        return false;
+    out->cpu_ticks = user + system;
+    return true;
 }

@@ -4,6 +4,7 @@
  * What a process tells the kernel of itself, and what the kernel tells of
  * processes: proc(5).
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -17,7 +18,15 @@
 /* Raises oom_score_adj of the calling process to `score`; a higher one stays. A kernel that refuses changes nothing. */
 void process_set_oom_score(int score);
 
-/* Nanoseconds of CPU that the process has used, all its threads together; 0: it is not there. */
-uint64_t process_cpu_ns(pid_t pid);
+/* Of /proc/<pid>/stat. Ticks are those of sysconf(_SC_CLK_TCK); times are those of all threads together. */
+struct process_stat {
+    char state; /* 'Z': dead, and its parent has not asked yet */
+    pid_t parent;
+    uint64_t cpu_ticks;   /* user and system time */
+    uint64_t start_ticks; /* since the machine started */
+    uint64_t resident_pages;
+};
+/* False: it is not there. */
+bool process_read_stat(pid_t pid, struct process_stat *out);
 
 #endif

@@ -147,12 +147,7 @@ static void write_outcomes(struct buffer *out, const struct arbiter_counters *ar
 
 static uint64_t requests_of(const struct worker_slot *slot)
 {
-    uint64_t sum = 0;
-    for (unsigned route = 0; route < ROUTE_COUNT; route++)
-        for (unsigned method = 0; method < METHOD_COUNT; method++)
-            for (unsigned status = 0; status < STATUS_COUNT; status++)
-                sum += counter_get(&slot->counters.requests[route][method][status]);
-    return sum;
+    return worker_requests(&slot->counters);
 }
 
 static uint64_t restarts_of(const struct worker_slot *slot)

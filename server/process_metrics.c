@@ -16,10 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/process.h"
 #include "server/metrics_text.h"
 
 #define UNKNOWN UINT64_MAX
-#define STAT_BYTES 1024
 
 struct process {
     pid_t pid;
@@ -37,36 +37,16 @@ struct processes {
 
 /* --- reading --- */
 
-/* What follows the name in /proc/<pid>/stat; the name may hold anything. NULL: no such process. */
-static const char *read_stat(pid_t pid, char text[STAT_BYTES])
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return NULL;
-    size_t n = fread(text, 1, STAT_BYTES - 1, file);
-    fclose(file);
-    text[n] = 0;
-    char *name_end = strrchr(text, ')');
-    return name_end ? name_end + 1 : NULL;
-}
-
 /* False: it is gone, or only its exit status is left, or it is not what `parent` has started (0: whoever's). */
 static bool read_figures(struct process *p, pid_t parent)
 {
-    char text[STAT_BYTES], state;
-    int parent_found;
-    uint64_t user_ticks, system_ticks, resident_pages;
-    const char *fields = read_stat(p->pid, text);
-    if (!fields || sscanf(fields,
-                          " %c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64 " %" SCNu64
-                          " %*s %*s %*s %*s %*s %*s %" SCNu64 " %*s %" SCNu64,
-                          &state, &parent_found, &user_ticks, &system_ticks, &p->start_ticks, &resident_pages) != 6)
+    struct process_stat stat;
+    if (!process_read_stat(p->pid, &stat))
         return false;
-    p->cpu_ticks = user_ticks + system_ticks;
-    p->resident_bytes = resident_pages * (uint64_t)sysconf(_SC_PAGESIZE);
-    return state != 'Z' && state != 'X' && (parent == 0 || parent_found == parent);
+    p->cpu_ticks = stat.cpu_ticks;
+    p->start_ticks = stat.start_ticks;
+    p->resident_bytes = stat.resident_pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    return stat.state != 'Z' && stat.state != 'X' && (parent == 0 || stat.parent == parent);
 }
 
 static uint64_t count_open_fds(pid_t pid)

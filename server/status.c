@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/exit_status.h"
 #include "common/process.h"
@@ -49,14 +50,10 @@ void status_destroy(struct status **status)
 
 /* --- sampling --- */
 
-static uint64_t requests_of(const struct worker_counters *counters)
+static uint64_t cpu_ns_of(pid_t pid)
 {
-    uint64_t sum = 0;
-    for (unsigned route = 0; route < ROUTE_COUNT_MAX; route++)
-        for (unsigned method = 0; method < METHOD_COUNT; method++)
-            for (unsigned status = 0; status < STATUS_COUNT_MAX; status++)
-                sum += counter_get(&counters->requests[route][method][status]);
-    return sum;
+    struct process_stat stat;
+    return process_read_stat(pid, &stat) ? stat.cpu_ticks * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK)) : 0;
 }
 
 static void read_machine(struct sample *s)
@@ -79,9 +76,9 @@ static void take(struct sample *s, const struct master *m)
     const struct arbiter_counters *arbiter = &m->border->arbiter;
     *s = (struct sample){.at_ns = clock_monotonic_ns()};
     for (uint32_t n = 0; n < atomic_load(&m->border->slot_count); n++) {
-        s->requests[n] = requests_of(&m->border->worker[n].counters);
+        s->requests[n] = worker_requests(&m->border->worker[n].counters);
         s->pid[n] = m->worker[n].pid;
-        s->cpu_ns[n] = s->pid[n] ? process_cpu_ns(s->pid[n]) : 0;
+        s->cpu_ns[n] = s->pid[n] ? cpu_ns_of(s->pid[n]) : 0;
     }
     for (unsigned b = 0; b <= FAST_BUCKET_COUNT; b++)
         s->sync_bucket[b] = counter_get(&arbiter->fdatasync_duration.bucket[b]);

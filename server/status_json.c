@@ -29,8 +29,7 @@ static void write_head(struct json_text *j, const struct ledger_head *head)
 {
     char uuid[UUID_TEXT_LEN], chain[2 * SHA256_SIZE + 1];
     uuid_format(head->ledger, uuid);
-    for (size_t i = 0; i < SHA256_SIZE; i++)
-        snprintf(chain + 2 * i, 3, "%02x", head->chain.octets[i]);
+    sha256_format(&head->chain, chain);
     json_field(j, "ledger", bytes_of(uuid, UUID_TEXT_LEN));
     count(j, "position", head->position);
     text(j, "chain", chain);

@@ -22,12 +22,6 @@ static const char *duration(uint64_t seconds, char out[static TEXT_BYTES])
     return out;
 }
 
-static void write_chain(struct buffer *out, const struct sha256 *chain)
-{
-    for (size_t i = 0; i < SHA256_SIZE; i++)
-        buffer_printf(out, "%02x", chain->octets[i]);
-}
-
 static void write_printable(struct buffer *out, struct bytes text)
 {
     for (size_t i = 0; i < text.len; i++)
@@ -39,13 +33,13 @@ static void write_printable(struct buffer *out, struct bytes text)
 
 static void write_ledger(struct buffer *out, const struct status_view *v)
 {
-    char uuid[UUID_TEXT_LEN], age[TEXT_BYTES];
+    char uuid[UUID_TEXT_LEN], chain[2 * SHA256_SIZE + 1], age[TEXT_BYTES];
     uuid_format(v->head.ledger, uuid);
     buffer_printf(out, "talead %s, %s for %s\n", PACKAGE_VERSION, v->state, duration(v->uptime_s, age));
     buffer_printf(out, "ledger     %.*s in %s\n", UUID_TEXT_LEN, uuid, v->directory);
-    buffer_printf(out, "head       position %" PRIu64 ", chain ", v->head.position);
-    write_chain(out, &v->head.chain);
-    buffer_printf(out, "\nholds      %" PRIu64 " books, %" PRIu64 " accounts, %" PRIu64 " events\n", v->head.books,
+    sha256_format(&v->head.chain, chain);
+    buffer_printf(out, "head       position %" PRIu64 ", chain %s\n", v->head.position, chain);
+    buffer_printf(out, "holds      %" PRIu64 " books, %" PRIu64 " accounts, %" PRIu64 " events\n", v->head.books,
                   v->head.accounts, v->head.events);
 }
 
