@@ -26,11 +26,12 @@
 #include "server/listen.h"
 #include "server/master_commands.h"
 #include "server/master_state.h"
+#include "server/master_stop.h"
 #include "server/reload.h"
+#include "server/watch.h"
 #include "server/worker_set.h"
 
 #define TICK_MS 1000
-#define FAST_STOP_MS 1000                /* for requests under way when talead is told to stop fast */
 #define RECOVERY_PATIENCE_US 60000000ull /* what one sign of progress is good for */
 
 /* --- start --- */
@@ -182,74 +183,12 @@ static void start_what_is_due(struct master *m)
     worker_set_settle(m);
 }
 
-/* --- stop --- */
-
-static uint64_t patience_ns(const struct master *m, bool fast)
-{
-    return fast ? FAST_STOP_MS * 1000000ull : m->settings.stop_timeout_secs * 1000000000ull;
-}
-
-void master_stop(struct master *m, bool fast)
-{
-    uint64_t deadline_ns = clock_monotonic_ns() + patience_ns(m, fast);
-    if (m->state == MASTER_STOPPING) {
-        if (deadline_ns < m->stop_deadline_ns)
-            m->stop_deadline_ns = deadline_ns;
-        return;
-    }
-    m->state = MASTER_STOPPING;
-    m->stop_deadline_ns = deadline_ns;
-    m->arbiter.start_again_ns = 0;
-    sd_notify(0, "STOPPING=1\nSTATUS=stopping");
-    close(m->api_fd);
-    if (m->metrics_fd >= 0)
-        close(m->metrics_fd);
-    worker_set_drain(m);
-}
-
-/* The arbiter goes when no worker needs it any more. */
-static void stop_arbiter(struct master *m)
-{
-    atomic_store(&m->border->arbiter_order, ORDER_DRAIN);
-    bell_ring_anyway(&m->border->arbiter_bell);
-}
-
-/* True when nothing is left. */
-static bool go_on_stopping(struct master *m)
-{
-    if (!worker_set_empty(m)) {
-        if (clock_monotonic_ns() >= m->stop_deadline_ns) {
-            report(REPORT_WARNING, "workers are killed: they did not finish in the time that they had");
-            m->stop_deadline_ns = UINT64_MAX;
-            worker_set_signal(m, SIGKILL);
-        }
-        return false;
-    }
-    if (m->arbiter.pid == 0)
-        return true;
-    stop_arbiter(m);
-    return false;
-}
-
-/*
- * Told to stop again. Workers need not finish; an arbiter that still recovers
- * holds nothing anybody waits for, and the next start recovers anew. One that
- * has recovered seals its log in any case.
- */
-static void hasten(struct master *m)
-{
-    report(REPORT_INFO, "told to stop again: what is left is not waited for");
-    worker_set_signal(m, SIGKILL);
-    if (m->arbiter.pid && atomic_load(&m->border->arbiter_state) == ARBITER_RECOVERING)
-        kill(m->arbiter.pid, SIGKILL);
-}
-
 /* --- signals --- */
 
 static void stop_on_signal(struct master *m, int number)
 {
     if (m->state == MASTER_STOPPING) {
-        hasten(m);
+        master_hasten(m);
         return;
     }
     report(REPORT_INFO, "stopping: %s", strsignal(number));
@@ -325,84 +264,6 @@ static void tell_recovery(struct master *m)
                (unsigned long long)atomic_load(&m->border->recovery_seconds_left), RECOVERY_PATIENCE_US);
 }
 
-/* Has its process gone round its loop of late? */
-static bool is_alive(const struct master *m, uint64_t alive_ns, uint64_t patience_ns)
-{
-    uint64_t now = clock_monotonic_ns();
-    uint64_t since = alive_ns > m->watched_since_ns ? alive_ns : m->watched_since_ns;
-    return since >= now || now - since < patience_ns;
-}
-
-/*
- * Without an arbiter a new worker waits, and is not to blame; and after a pause
- * of all of talead (SIGSTOP, a machine that slept) every child looks silent.
- */
-static void keep_watch(struct master *m)
-{
-    uint64_t now = clock_monotonic_ns();
-    if (atomic_load(&m->border->arbiter_state) != ARBITER_READY || now - m->ticked_ns > 3 * TICK_MS * 1000000ull)
-        m->watched_since_ns = now;
-    m->ticked_ns = now;
-}
-
-static bool all_make_progress(const struct master *m, uint64_t patience_ns)
-{
-    enum arbiter_state state = atomic_load(&m->border->arbiter_state);
-    if (m->state == MASTER_STOPPING || state == ARBITER_RECOVERING)
-        return true;
-    if (state != ARBITER_READY || !is_alive(m, atomic_load(&m->border->arbiter_alive_ns), patience_ns))
-        return false;
-    for (uint32_t n = 0; n < WORKER_MAX; n++)
-        if (child_serves(&m->worker[n]) &&
-            (m->worker[n].pid == 0 || !is_alive(m, atomic_load(&m->border->worker[n].alive_ns), patience_ns)))
-            return false;
-    return true;
-}
-
-/* Of what the unit's WatchdogSec leaves half is for us to notice, and half to tell. */
-static void feed_watchdog(struct master *m)
-{
-    uint64_t now = clock_monotonic_ns();
-    if (m->watchdog_ns == 0 || now - m->watchdog_fed_ns < m->watchdog_ns / 4 || !all_make_progress(m, m->watchdog_ns / 2))
-        return;
-    m->watchdog_fed_ns = now;
-    sd_notify(0, "WATCHDOG=1");
-}
-
-static void read_watchdog(struct master *m)
-{
-    uint64_t timeout_us = 0;
-    if (sd_watchdog_enabled(1, &timeout_us) > 0)
-        m->watchdog_ns = timeout_us * 1000;
-}
-
-/* --- children that hang --- */
-
-static void kill_hung(const struct master *m, const char *name, pid_t pid, _Atomic uint64_t *alive_ns,
-                      uint64_t patience_ns)
-{
-    if (pid == 0 || is_alive(m, atomic_load(alive_ns), patience_ns))
-        return;
-    report(REPORT_ERROR, "%s %d is killed: it has made no progress for %llu s", name, (int)pid,
-           (unsigned long long)(patience_ns / 1000000000));
-    atomic_store(alive_ns, UINT64_MAX); /* once */
-    kill(pid, SIGKILL);
-}
-
-static void kill_what_hangs(struct master *m)
-{
-    uint64_t patience_ns = m->settings.hang_timeout_secs * 1000000000ull;
-    if (patience_ns == 0 || m->state != MASTER_SERVING)
-        return;
-    if (atomic_load(&m->border->arbiter_state) == ARBITER_READY)
-        kill_hung(m, "arbiter", m->arbiter.pid, &m->border->arbiter_alive_ns, patience_ns);
-    for (uint32_t n = 0; n < WORKER_MAX; n++) {
-        char name[32];
-        snprintf(name, sizeof name, "worker %u", n);
-        kill_hung(m, name, m->worker[n].pid, &m->border->worker[n].alive_ns, patience_ns);
-    }
-}
-
 /* --- the loop --- */
 
 /* From here on nobody else serves the directory: the arbiter holds its lock. */
@@ -448,9 +309,7 @@ static void follow_arbiter(struct master *m)
 static void tick(struct master *m)
 {
     status_sample(m->status, m);
-    keep_watch(m);
-    kill_what_hangs(m);
-    feed_watchdog(m);
+    watch(m);
 }
 
 /* Until something is due. */
@@ -478,7 +337,7 @@ static void supervise(struct master *m)
     struct pollfd polls[2 + CONTROL_POLLS_MAX];
     uint64_t next_tick_ns = 0;
     for (;;) {
-        if (m->state == MASTER_STOPPING && go_on_stopping(m))
+        if (m->state == MASTER_STOPPING && master_go_on_stopping(m))
             return;
         if (clock_monotonic_ns() >= next_tick_ns) {
             next_tick_ns = clock_monotonic_ns() + TICK_MS * 1000000ull;
@@ -502,7 +361,7 @@ static int serve(struct master *m)
         return EXIT_STATUS_FAILED;
     }
     m->status = status_create();
-    read_watchdog(m);
+    watch_begin(m);
     block_signals(m);
     start_arbiter(m);
     supervise(m);

@@ -7,6 +7,7 @@
 #include "common/exit_status.h"
 #include "common/report.h"
 #include "server/master_state.h"
+#include "server/master_stop.h"
 #include "server/reload.h"
 #include "server/worker_set.h"
 

@@ -1,9 +1,9 @@
 #ifndef TALEA_SERVER_MASTER_STATE_H
 #define TALEA_SERVER_MASTER_STATE_H
 /*
- * What the master knows. For its own modules alone: master.c (the loop, start
- * and stop), worker_set.c, reload.c, master_commands.c, status.c. One thread,
- * so nothing here is shared but what the border says.
+ * What the master knows. For its own modules alone: master.c (the loop),
+ * master_stop.c, master_commands.c, worker_set.c, watch.c, reload.c, status.c.
+ * One thread, so nothing here is shared but what the border says.
  */
 #include "common/border.h"
 #include "common/settings.h"
@@ -41,8 +41,5 @@ struct master {
     int exit_status; /* once it is known to be other than 0 */
     pid_t pid;
 };
-
-/* Stops, once; `fast` gives requests under way a second, else what the setting says. Also makes a slow stop fast. */
-void master_stop(struct master *master, bool fast);
 
 #endif

@@ -81,6 +81,7 @@ class Answer:
     def __init__(self, response):
         self.status = response.status
         self.headers = {k.lower(): v for k, v in response.getheaders()}
+        self.header_names = [k.lower() for k, _ in response.getheaders()]
         self.bytes = response.read()
 
     @property
