@@ -427,6 +427,7 @@ def test_lines_are_appended_to_the_log_file_and_stderr_is_silent(make_ledger):
     first = read_file(path)
     assert all(TEXT.match(line) for line in first.splitlines()) and "ready: serving" in first
     ledger.start()
+    ledger.stop()
     assert read_file(path).startswith(first) and read_file(path).count("ready: serving") == 2
     assert ledger.stderr_text() == ""
 

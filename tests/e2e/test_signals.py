@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -48,21 +47,56 @@ def test_what_was_acknowledged_when_a_stop_came_is_there(make_ledger, number):
     ledger.check_invariants({"shop", "other"})
 
 
-def test_a_slow_client_holds_a_graceful_stop_up_and_a_fast_one_for_a_second_at_most(make_ledger):
-    ledger = make_ledger(workers=1, stop_timeout_secs=3)
-    ended = {}
-    for number in (signal.SIGTERM, signal.SIGINT):
-        ledger.set_up("shop")
-        with ledger.stream("shop") as stream:
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            with socket.create_connection(("127.0.0.1", ledger.port)) as client:
-                client.sendall(b"POST /v1/transactions HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
-                begin = time.monotonic()
-                os.kill(ledger.pid, number)
-                assert ledger.process.wait(60) == 0
-                ended[number] = time.monotonic() - begin
-        ledger.start()
-    assert ended[signal.SIGINT] < 2.5 and ended[signal.SIGTERM] < 5
+def post_meanwhile(ledger, key):
+    """A post whose answer somebody waits for; the list gets the status, or the error."""
+    answers = []
+
+    def post():
+        try:
+            answers.append(ledger.request("POST", "/v1/transactions", sale("shop", key)).status)
+        except OSError as error:
+            answers.append(error)
+
+    thread = threading.Thread(target=post)
+    thread.start()
+    return thread, answers
+
+
+def in_flight(ledger):
+    return sum(w["in_flight"] for w in ledger.status()["workers"])
+
+
+def test_a_graceful_stop_waits_for_what_is_under_way(make_ledger):
+    ledger = make_ledger(workers=1)
+    ledger.set_up("shop")
+    arbiter = ledger.arbiter_pid()
+    os.kill(arbiter, signal.SIGSTOP)
+    thread, answers = post_meanwhile(ledger, "k")
+    wait_until(lambda: in_flight(ledger) == 1, "the post to be under way")
+    os.kill(ledger.pid, signal.SIGTERM)
+    wait_until(lambda: "stopping: Terminated" in ledger.stderr_text(), "the stop to begin")
+    os.kill(arbiter, signal.SIGCONT)
+    assert ledger.process.wait(60) == 0
+    thread.join()
+    assert answers == [200]
+
+
+@pytest.mark.parametrize("number, timeout", [(signal.SIGTERM, 1), (signal.SIGINT, 3600)])
+def test_workers_that_do_not_finish_in_time_are_killed_and_the_log_is_sealed(make_ledger, number, timeout):
+    """SIGINT does not wait for the time of the setting."""
+    ledger = make_ledger(workers=1, stop_timeout_secs=timeout)
+    ledger.set_up("shop")
+    arbiter = ledger.arbiter_pid()
+    os.kill(arbiter, signal.SIGSTOP)
+    thread, answers = post_meanwhile(ledger, "k")
+    wait_until(lambda: in_flight(ledger) == 1, "the post to be under way")
+    os.kill(ledger.pid, number)
+    wait_until(lambda: "workers are killed" in ledger.stderr_text(), "them to be killed")
+    os.kill(arbiter, signal.SIGCONT)
+    assert ledger.process.wait(60) == 0
+    thread.join()
+    assert isinstance(answers[0], OSError), answers
+    assert "stopped at log position" in ledger.stderr_text()
 
 
 def test_ttin_and_ttou_are_one_worker_more_or_less(make_ledger):
@@ -93,22 +127,22 @@ def test_ctrl_c_in_a_terminal_stops_cleanly(make_ledger):
 
 @pytest.mark.parametrize("who", ["worker", "arbiter"])
 def test_a_child_that_hangs_is_killed_and_replaced(make_ledger, who):
-    ledger = make_ledger(workers=2, hang_timeout_secs=2)
+    ledger = make_ledger(workers=2, hang_timeout_secs=3)
     ledger.set_up("shop")
     pid = ledger.arbiter_pid() if who == "arbiter" else ledger.worker_pids()[0]
     os.kill(pid, signal.SIGSTOP)
-    wait_until(lambda: f"{pid} is killed: it has made no progress for 2 s" in ledger.stderr_text(), "it to be killed")
+    wait_until(lambda: f"{pid} is killed: it has made no progress for 3 s" in ledger.stderr_text(), "it to be killed")
     ledger.drop_connection()
     ledger.post(sale("shop", "k"))
     assert pid not in [p for p, _ in ledger.children()]
 
 
 def test_a_pause_of_all_of_talead_kills_nobody(make_ledger):
-    ledger = make_ledger(workers=2, hang_timeout_secs=1)
+    ledger = make_ledger(workers=2, hang_timeout_secs=3)
     pids = [ledger.pid] + [p for p, _ in ledger.children()]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
-    threading.Event().wait(5)  # nothing can be seen of a pause but that it passes
+    threading.Event().wait(8)  # nothing can be seen of a pause but that it passes
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
     ledger.set_up("shop")
@@ -145,13 +179,13 @@ def test_the_watchdog_is_fed_while_all_make_progress_and_not_while_one_hangs(mak
     ledger = make_ledger(start=False, hang_timeout_secs=0)
     path = os.path.join(tmp_path, "notify")
     with notified(path) as notify:
-        ledger.env.update(NOTIFY_SOCKET=path, WATCHDOG_USEC="4000000")
+        ledger.env.update(NOTIFY_SOCKET=path, WATCHDOG_USEC="6000000")
         ledger.start()
         for _ in range(2):
             wait_for_word(notify, "WATCHDOG=1")
         worker = ledger.worker_pids()[0]
         os.kill(worker, signal.SIGSTOP)
-        notify.settimeout(4)
+        notify.settimeout(6)
         with pytest.raises(TimeoutError):
             while True:
                 notify.recv(4096)
