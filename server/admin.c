@@ -79,6 +79,39 @@ static void print(const struct buffer *text, int status)
     fwrite(text->base, 1, text->len, out);
 }
 
+/* {"done","messages"}: what the text's lines say, and whether it was done. */
+static void print_json(const struct buffer *text, int status)
+{
+    struct buffer out = {0};
+    struct json_text *j = json_text_create(&out);
+    json_open_object(j);
+    json_key(j, "done");
+    json_verbatim(j, status == EXIT_STATUS_OK ? BYTES_LITERAL("true") : BYTES_LITERAL("false"));
+    json_key(j, "messages");
+    json_open_array(j);
+    for (size_t at = 0; at < text->len;) {
+        const uint8_t *end = memchr(text->base + at, '\n', text->len - at);
+        size_t length = end ? (size_t)(end - text->base) - at : text->len - at;
+        json_string(j, bytes_of(text->base + at, length));
+        at += length + 1;
+    }
+    json_close_array(j);
+    json_close_object(j);
+    printf("%.*s\n", (int)out.len, (const char *)out.base);
+    json_text_destroy(&j);
+    buffer_free(&out);
+}
+
+/* What was to be done, and came to its end. */
+static int print_outcome(const struct call *c, const struct buffer *text, int status)
+{
+    if (c->json)
+        print_json(text, status);
+    else
+        print(text, status);
+    return fflush(stdout) == 0 ? status : EXIT_STATUS_FAILED;
+}
+
 static int ask_and_print(struct call *c, const char *first, const char *second)
 {
     struct buffer text = {0};
@@ -89,17 +122,14 @@ static int ask_and_print(struct call *c, const char *first, const char *second)
 }
 
 /* Asks until the answer is another than "not yet". */
-static int ask_until_done(struct call *c, const char *first, const char *second, int patience_ms)
+static int ask_until_done(struct call *c, const char *first, const char *second, int patience_ms, struct buffer *text)
 {
-    struct buffer text = {0};
-    int status = ask(c, first, second, &text);
+    int status = ask(c, first, second, text);
     for (; status == STATUS_NOT_YET && patience_ms > 0; patience_ms -= POLL_MS) {
         nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
-        buffer_clear(&text);
-        status = ask(c, first, second, &text);
+        buffer_clear(text);
+        status = ask(c, first, second, text);
     }
-    print(&text, status);
-    buffer_free(&text);
     return status;
 }
 
@@ -148,9 +178,11 @@ int workers_command(const struct arguments *arguments)
 int reload_command(const struct arguments *arguments)
 {
     struct call c;
+    struct buffer text = {0};
     int status = begin("reload", arguments, &c);
     if (status == EXIT_STATUS_OK)
-        status = ask_and_print(&c, "reload", NULL);
+        status = print_outcome(&c, &text, ask(&c, "reload", NULL, &text));
+    buffer_free(&text);
     end(&c);
     return status;
 }
@@ -160,37 +192,43 @@ int stop_command(const struct arguments *arguments)
     struct call c;
     struct buffer text = {0};
     int status = begin("stop", arguments, &c);
-    if (status == EXIT_STATUS_OK)
-        status = ask(&c, "stop", argument_given(arguments, "--fast") ? "fast" : NULL, &text);
     if (status == EXIT_STATUS_OK) {
-        control_wait_for_end(c.fd);
-        puts("stopped");
-    } else {
-        print(&text, status);
+        status = ask(&c, "stop", argument_given(arguments, "--fast") ? "fast" : NULL, &text);
+        if (status == EXIT_STATUS_OK) {
+            control_wait_for_end(c.fd);
+            buffer_clear(&text);
+            buffer_append_string(&text, "stopped\n");
+        }
+        status = print_outcome(&c, &text, status);
     }
     buffer_free(&text);
     end(&c);
     return status;
 }
 
+/* Orders one, and waits for it. */
+static int make_snapshot(struct call *c, struct buffer *text)
+{
+    char order[32];
+    int status = ask(c, "snapshot", NULL, text);
+    if (status != EXIT_STATUS_OK)
+        return status;
+    snprintf(order, sizeof order, "%.*s", (int)strcspn((char *)text->base, "\n"), (char *)text->base);
+    buffer_clear(text);
+    status = ask_until_done(c, "snapshot", order, SNAPSHOT_PATIENCE_MS, text);
+    if (status == EXIT_STATUS_OK)
+        buffer_append_string(text, "snapshot made\n");
+    return status;
+}
+
 int snapshot_command(const struct arguments *arguments)
 {
     struct call c;
-    struct buffer order = {0};
+    struct buffer text = {0};
     int status = begin("snapshot", arguments, &c);
-    if (status == EXIT_STATUS_OK) {
-        status = ask(&c, "snapshot", NULL, &order);
-        if (status != EXIT_STATUS_OK)
-            print(&order, status);
-    }
-    if (status == EXIT_STATUS_OK) {
-        char number[32];
-        snprintf(number, sizeof number, "%.*s", (int)strcspn((char *)order.base, "\n"), (char *)order.base);
-        status = ask_until_done(&c, "snapshot", number, SNAPSHOT_PATIENCE_MS);
-    }
     if (status == EXIT_STATUS_OK)
-        puts(c.json ? "{\"snapshot\":\"made\"}" : "snapshot made");
-    buffer_free(&order);
+        status = print_outcome(&c, &text, make_snapshot(&c, &text));
+    buffer_free(&text);
     end(&c);
     return status;
 }

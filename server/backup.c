@@ -29,6 +29,7 @@
 #include "common/rfc3339.h"
 #include "common/snapshot_file.h"
 #include "server/find_ledger.h"
+#include "server/json_text.h"
 #include "server/log_tour.h"
 #include "server/segment_copy.h"
 
@@ -369,6 +370,29 @@ static void print_result(const struct backup *b, uint64_t took_ns)
            b->name, b->ledger, b->batches, b->bytes, (double)took_ns / 1e9, head, b->tour.mark.position);
 }
 
+static void print_json(const struct backup *b, uint64_t took_ns)
+{
+    char head[2 * SHA256_SIZE + 1], seconds[32];
+    struct buffer out = {0};
+    struct json_text *j = json_text_create(&out);
+    sha256_format(&b->tour.mark.chain, head);
+    int length = snprintf(seconds, sizeof seconds, "%.3f", (double)took_ns / 1e9);
+    json_open_object(j);
+    json_key(j, "batches");
+    json_unsigned(j, b->batches);
+    json_key(j, "bytes");
+    json_unsigned(j, b->bytes);
+    json_key(j, "seconds");
+    json_verbatim(j, bytes_of(seconds, (size_t)length));
+    json_field(j, "head", bytes_of_string(head));
+    json_key(j, "position");
+    json_unsigned(j, b->tour.mark.position);
+    json_close_object(j);
+    printf("%.*s\n", (int)out.len, (const char *)out.base);
+    json_text_destroy(&j);
+    buffer_free(&out);
+}
+
 int backup_command(const struct arguments *arguments)
 {
     struct backup b = {.name = arguments->operand, .incremental = argument_given(arguments, "--incremental")};
@@ -381,6 +405,8 @@ int backup_command(const struct arguments *arguments)
     int error = backup(&b);
     if (error)
         report_usage_error("backup: %s", b.fault.text);
+    else if (argument_given(arguments, "--json"))
+        print_json(&b, clock_monotonic_ns() - begin);
     else
         print_result(&b, clock_monotonic_ns() - begin);
     free(b.dir);

@@ -81,7 +81,7 @@ static const struct command commands[] = {
                 "the way, and the newest snapshot. Posts go on meanwhile. DIR must be new or empty; with\n"
                 "--incremental it is an earlier backup of this ledger, and what is new is added. Prints the\n"
                 "head's chain value, which is worth noting elsewhere: talead verify --expect finds it again.",
-     .flags = {SWITCH("--incremental", "add what is new to an earlier backup"), LEDGER_FLAGS},
+     .flags = {SWITCH("--incremental", "add what is new to an earlier backup"), JSON_SWITCH, LEDGER_FLAGS},
      .run = backup_command},
     {.words = {"verify"},
      .operand = "DIR",
@@ -127,13 +127,13 @@ static const struct command commands[] = {
      .help = "read settings and tokens again",
      .details = "Workers with the new settings and tokens take the place of the old, whose event streams end. Names\n"
                 "what is changed but takes a restart. With a fault in a file nothing is changed. As SIGHUP.",
-     .flags = {LEDGER_FLAGS},
+     .flags = {JSON_SWITCH, LEDGER_FLAGS},
      .run = reload_command},
     {.words = {"stop"},
      .help = "stop a running talead",
      .details = "Requests under way are answered first, for as long as TALEA_STOP_TIMEOUT_SECS says. What is\n"
                 "acknowledged is durable in either case. Returns when talead has ended.",
-     .flags = {SWITCH("--fast", "give requests under way one second"), LEDGER_FLAGS},
+     .flags = {SWITCH("--fast", "give requests under way one second"), JSON_SWITCH, LEDGER_FLAGS},
      .run = stop_command},
     {.words = {"snapshot"},
      .help = "make a snapshot of the index now",

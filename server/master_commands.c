@@ -81,8 +81,12 @@ static int set_workers(struct master *m, struct bytes word, struct buffer *answe
 static int workers(struct master *m, const struct control_request *request, struct buffer *answer)
 {
     struct status_view view;
-    if (request->count > 1)
-        return set_workers(m, request->word[1], answer);
+    if (request->count > 1) {
+        int failed = set_workers(m, request->word[1], answer);
+        if (failed || !request->json)
+            return failed;
+        buffer_clear(answer);
+    }
     if (request->json)
         return status(m, request, answer);
     status_view(m->status, m, &view);

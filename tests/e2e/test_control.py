@@ -219,6 +219,27 @@ def test_a_snapshot_that_fails_says_so(make_ledger):
     assert ledger.admin("snapshot").returncode == 0
 
 
+def test_what_was_to_be_done_is_told_to_programs_as_json(make_ledger):
+    ledger = make_ledger(log_snapshot_every=0)
+
+    def told(*arguments):
+        done = ledger.admin(*arguments, "--json")
+        answer = json.loads(done.stdout)
+        assert (done.returncode == 0) == answer["done"] and done.stderr == ""
+        return answer["done"], answer["messages"]
+    assert told("snapshot") == (False, ["snapshot: the ledger is empty, there is nothing to copy"])
+    ledger.set_up("shop")
+    assert told("snapshot") == (True, ["snapshot made"])
+    assert told("reload") == (True, ["reloaded: 2 workers with the new settings take over"])
+    changed = json.loads(ledger.admin("workers", "3", "--json").stdout)
+    assert changed["workers_wanted"] == 3 and len(serving(changed)) == 3
+    to = os.path.join(ledger.home, "copy")
+    copied = json.loads(ledger.admin("backup", to, "--json").stdout)
+    assert copied["head"] == ledger.status()["chain"] and copied["batches"] > 0
+    assert told("stop") == (True, ["stopped"])
+    assert ledger.process.wait(20) == 0
+
+
 def test_books_lists_each_book_with_its_events(make_ledger):
     ledger = make_ledger()
     assert ledger.admin("books").returncode == 0
