@@ -8,6 +8,7 @@
 
 #include <systemd/sd-daemon.h>
 
+#include "common/exit_status.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
 #include "server/master_state.h"
@@ -16,11 +17,14 @@
 /* The token is in the environment only while the settings are read: the master's own copy outlives a reload. */
 int load_settings(struct master *m, struct settings *settings, struct tokens **tokens, char *error, size_t error_size)
 {
-    if (m->token_of_environment)
-        setenv("TALEA_API_TOKEN", m->token_of_environment, 1);
+    if (m->token_of_environment && setenv("TALEA_API_TOKEN", m->token_of_environment, 1) != 0)
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     int failed = settings_load(m->config_path, ".env", settings, error, error_size);
-    if (m->token_of_environment)
+    if (m->token_of_environment) {
+        char *value = getenv("TALEA_API_TOKEN");
+        explicit_bzero(value, strlen(value));
         unsetenv("TALEA_API_TOKEN");
+    }
     if (failed)
         return EINVAL;
     if (tokens_load(settings->api_token, settings->tokens_file, tokens, error, error_size) == 0)
