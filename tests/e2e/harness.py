@@ -137,6 +137,9 @@ class Ledger:
     def start(self):
         self.spawn()
         wait_until(self.answers, "the server to answer")
+        workers = int(self.env.get("TALEA_WORKERS", 1))
+        if not self.under:  # then the process is another's child; one worker may answer before the others are there
+            wait_until(lambda: len(self.worker_pids()) >= workers, "every worker")
         return self
 
     def answers(self):
