@@ -240,15 +240,30 @@ def test_a_sealed_index_with_another_byte_is_not_believed(make_ledger):
     assert "the index was not looked at: its bytes are not those of its clean stop" in assert_whole(ledger.dir)
 
 
+def flipped_one_by_one(path, old):
+    """Yields once for each place in the file where the octets stand, while their last bit there is another."""
+    with open(path, "r+b") as f:
+        data = f.read()
+        for match in re.finditer(re.escape(old), data):
+            last = match.end() - 1
+            for octet in (data[last] ^ 1, data[last]):
+                f.seek(last)
+                f.write(bytes([octet]))
+                f.flush()
+                if octet != data[last]:
+                    yield
+
+
 def test_a_flipped_byte_in_the_spilled_keys_is_found(make_ledger):
-    ledger = filled(make_ledger, posts=400)  # so that the key lies on a page that no later commit changes
+    ledger = filled(make_ledger, posts=400)
     ledger.stop()
     path = os.path.join(ledger.dir, "idempotency", "data.mdb")
     tx_id = bytes.fromhex(ledger.acknowledged[("a", "k0")][0].replace("-", ""))
-    wrong = tx_id[:-1] + bytes([tx_id[-1] ^ 1])
-    replace_everywhere(path, tx_id, wrong)
-    assert_damaged(ledger.dir, "spilled idempotency keys differ from the log", "talead reindex")
-    replace_everywhere(path, wrong, tx_id)
+    # LMDB leaves octets of older pages in the gaps of newer ones: one place is the key's, and others may be nobody's.
+    verdicts = [verify(ledger.dir) for _ in flipped_one_by_one(path, tx_id)]
+    found = [verdict for status, verdict in verdicts if status == 1]
+    assert any("spilled idempotency keys differ from the log" in v and "talead reindex" in v for v in found), verdicts
+    assert all(verdict.count("\n") == 1 for verdict in found)
     assert_whole(ledger.dir)
 
 
