@@ -80,6 +80,7 @@ _Static_assert(sizeof(struct ledger_head) % 8 == 0, "copied by words");
 #define ROUTE_COUNT_MAX 16
 #define METHOD_COUNT 4 /* GET, HEAD, POST, any other */
 #define STATUS_COUNT_MAX 24
+#define LIMIT_COUNT_MAX 16
 #define LATENCY_BUCKET_COUNT 13 /* upper bounds: 1 2.5 5 10 25 50 100 250 500 ms, 1 2.5 5 10 s */
 
 struct latency_counts {
@@ -104,6 +105,7 @@ struct worker_counters {
     struct latency_counts duration[ROUTE_COUNT_MAX][METHOD_COUNT];
     _Atomic uint64_t shed;              /* 503 over TALEA_MAX_INFLIGHT */
     _Atomic uint64_t timeouts;          /* 408 */
+    _Atomic uint64_t limits[LIMIT_COUNT_MAX]; /* clients that met one, by enum http_limit */
     _Atomic uint64_t events_sent;
 };
 

@@ -29,6 +29,17 @@ struct settings {
     char *api_token;   /* NULL: none; wiped by settings_free */
     char *tokens_file; /* NULL: none */
     uint64_t max_inflight;
+    uint64_t max_connections;
+    uint64_t max_connections_per_address;
+    uint64_t max_event_streams;
+    uint64_t head_timeout_secs;
+    uint64_t body_timeout_secs;
+    uint64_t request_timeout_secs;
+    uint64_t idle_timeout_secs;
+    uint64_t write_timeout_secs;
+    uint64_t body_max_bytes;
+    uint64_t unsent_max_bytes;
+    uint64_t events_behind_max_bytes;
     uint64_t write_queue_depth;
     uint64_t write_batch_max;
     uint64_t http_batch_max; /* up to HTTP_BATCH_MAX_MAX */

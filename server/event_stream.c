@@ -40,6 +40,7 @@ struct event_stream {
     uint64_t cursor; /* last seq sent */
     uint64_t sent_bytes;
     uint64_t last_sent_ns; /* 0: nothing yet */
+    uint64_t level_position; /* of the log, when the stream last lacked nothing; 0: never yet */
     enum stream_state state;
     struct event_stream *prev, *next;
 };
@@ -80,6 +81,7 @@ static int write_event(struct event_streams *s, const struct event *event)
 static int collect(struct event_stream *stream)
 {
     struct event_streams *s = stream->owner;
+    uint64_t position = atomic_load(&s->worker->border->durable_position);
     struct book_row book;
     int error = index_find_book(s->worker->index, stream->book, &book);
     if (error)
@@ -94,6 +96,8 @@ static int collect(struct event_stream *stream)
         stream->cursor++;
         counter_add(&s->worker->slot->counters.events_sent, 1);
     }
+    if (stream->cursor >= book.last_seq)
+        stream->level_position = position;
     return 0;
 }
 
@@ -174,17 +178,39 @@ bool event_streams_feed(struct event_streams *s)
     return s->streams != NULL;
 }
 
+/*
+ * Has its reader fallen too far behind? Whoever reads old events, and never was
+ * level, may take the time: they lie on disk, and only a piece in memory.
+ */
+static bool is_too_far_behind(const struct event_stream *stream)
+{
+    const struct worker *w = stream->owner->worker;
+    uint64_t most = w->settings->events_behind_max_bytes;
+    return most && stream->level_position &&
+           atomic_load(&w->border->durable_position) - stream->level_position > most;
+}
+
+static void look_at(struct event_stream *stream, uint64_t now)
+{
+    struct worker *w = stream->owner->worker;
+    if (stream->state == STREAM_READY) {
+        if (now - stream->last_sent_ns >= KEEPALIVE_NS)
+            send_piece(stream, BYTES_LITERAL(COMMENT));
+    } else if (stream->state != STREAM_ENDED && w->draining && now - stream->last_sent_ns >= STALL_MAX_NS) {
+        http_stream_abort(stream->http);
+    } else if (stream->state == STREAM_WRITING && is_too_far_behind(stream)) {
+        worker_met_limit(w, HTTP_LIMIT_EVENTS_BEHIND);
+        stream->state = STREAM_PARTING; /* ends when its reader has taken this piece */
+    }
+}
+
 void event_streams_tick(struct event_streams *s)
 {
     uint64_t now = clock_monotonic_ns();
     struct event_stream *stream, *next;
     DL_FOREACH_SAFE(s->streams, stream, next)
     {
-        if (stream->state == STREAM_READY && now - stream->last_sent_ns >= KEEPALIVE_NS)
-            send_piece(stream, BYTES_LITERAL(COMMENT));
-        else if (stream->state != STREAM_READY && stream->state != STREAM_ENDED && s->worker->draining &&
-                 now - stream->last_sent_ns >= STALL_MAX_NS)
-            http_stream_abort(stream->http);
+        look_at(stream, now);
     }
 }
 
@@ -239,6 +265,11 @@ void handle_get_events(struct exchange *e)
     uint64_t cursor;
     if (!read_cursor(e, &cursor) || !exchange_check_names(e))
         return;
+    if (atomic_load(&e->worker->slot->event_streams) >= e->worker->settings->max_event_streams) {
+        worker_met_limit(e->worker, HTTP_LIMIT_EVENT_STREAMS);
+        exchange_answer(e, answer_overloaded(exchange_json(e), 503));
+        return;
+    }
     struct event_stream *stream = arena_alloc(http_arena(e->http), sizeof *stream);
     *stream = (struct event_stream){
         .owner = s,

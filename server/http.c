@@ -1,14 +1,9 @@
-#include "server/http.h"
+#include "server/http_server.h"
 
 /*
  * h2o keeps a request's memory in a pool that is cleared when the answer was
  * written or the connection died; a shared object with a dispose function in
  * that pool is how this module notices either.
- *
- * Closed doors of h2o 2.2.5: HTTP/2 over plain text is off; running out of
- * descriptors on accept pauses the listener instead of spinning; its own
- * refusals, plain text with statuses of its own, are rewritten by a filter on
- * the path that h2o binds such answers to.
  */
 #include <assert.h>
 #include <errno.h>
@@ -18,51 +13,13 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-#include <h2o.h>
-#include <h2o/http1.h>
-
 #include "common/exit_status.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
 #include "common/uuid7.h"
+#include "server/http_guard.h"
 
-#define REQUEST_ID "x-request-id"
 #define REQUEST_ID_MAX 128 /* of one that is taken over */
-#define ACCEPTS_PER_ROUND 16
-#define TICK_MS 1000
-#define ACCEPT_PAUSE_MS 100
-#define DRAIN_GRACE_MS 1000 /* for requests that were to come, or to come whole, when it began to leave */
-#define IDLE_TIMEOUT_MS 60000
-#define SPARE_ARENAS_MAX 256
-
-struct listener {
-    struct http_server *server;
-    h2o_socket_t *socket;
-    h2o_accept_ctx_t accept;
-    h2o_hostconf_t *hosts[2];
-};
-
-struct http_server {
-    struct http_config config;
-    h2o_globalconf_t h2o;
-    h2o_context_t context;
-    struct listener listeners[2];
-    int listener_count;
-    h2o_timeout_t tick_timeout;
-    h2o_timeout_entry_t tick;
-    h2o_socket_t *watched;
-    void (*watched_readable)(void *context);
-    void *watched_context;
-    h2o_timeout_t pause_timeout;
-    h2o_timeout_entry_t pause;
-    bool paused;
-    bool draining;
-    h2o_timeout_t grace_timeout;
-    h2o_timeout_entry_t grace;
-    bool grace_over;
-    struct arena *spare_arenas[SPARE_ARENAS_MAX];
-    int spare_arena_count;
-};
 
 struct http_stream {
     h2o_generator_t super;
@@ -74,9 +31,11 @@ struct http_stream {
 
 struct http_request {
     struct http_server *server;
+    struct http_connection *connection;
     h2o_req_t *req;
     struct arena *arena;
     struct bytes id;
+    bool first_line; /* is known; else h2o has another in its place */
     uint64_t begun_ns;
     void (*closed)(void *context);
     void *closed_context;
@@ -84,7 +43,7 @@ struct http_request {
     h2o_generator_t generator;
 };
 
-/* The handler of h2o's that brings a request here. */
+/* The handler of h2o's that brings a listener's requests here. */
 struct entry_handler {
     h2o_handler_t super;
     struct http_server *server;
@@ -128,8 +87,8 @@ static struct bytes make_id(h2o_req_t *req)
 /* What the client sent, or a new one; several are as bad as none: which of them would a log mean? */
 static struct bytes request_id_of(h2o_req_t *req)
 {
-    ssize_t first = h2o_find_header_by_str(&req->headers, H2O_STRLIT(REQUEST_ID), -1);
-    if (first < 0 || h2o_find_header_by_str(&req->headers, H2O_STRLIT(REQUEST_ID), first) >= 0)
+    ssize_t first = h2o_find_header_by_str(&req->headers, H2O_STRLIT(HTTP_REQUEST_ID), -1);
+    if (first < 0 || h2o_find_header_by_str(&req->headers, H2O_STRLIT(HTTP_REQUEST_ID), first) >= 0)
         return make_id(req);
     const h2o_iovec_t *value = &req->headers.entries[first].value;
     struct bytes id = bytes_of(value->base, value->len);
@@ -138,64 +97,13 @@ static struct bytes request_id_of(h2o_req_t *req)
 
 static void add_request_id(h2o_req_t *req, struct bytes id)
 {
-    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT(REQUEST_ID), 0, NULL, (const char *)id.base,
+    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT(HTTP_REQUEST_ID), 0, NULL, (const char *)id.base,
                           id.len);
 }
 
-/* --- refusals of h2o's own --- */
-
-struct refusal_filter {
-    h2o_filter_t super;
-    struct http_server *server;
-    bool metrics;
-};
-
-struct refusal_stream {
-    h2o_ostream_t super;
-    struct bytes body;
-};
-
-static void send_refusal(h2o_ostream_t *super, h2o_req_t *req, h2o_iovec_t *bufs, size_t count, h2o_send_state_t state)
-{
-    struct refusal_stream *self = (struct refusal_stream *)super;
-    (void)bufs, (void)count;
-    h2o_iovec_t body = h2o_iovec_init((char *)self->body.base, self->body.len);
-    h2o_ostream_send_next(super, req, &body, 1, state);
-}
-
-static void reword_refusal(h2o_filter_t *super, h2o_req_t *req, h2o_ostream_t **slot)
-{
-    struct refusal_filter *self = (struct refusal_filter *)super;
-    struct refusal_stream *stream = (struct refusal_stream *)h2o_add_ostream(req, sizeof *stream, slot);
-    stream->super.do_send = send_refusal;
-    stream->body = self->server->config.refused_body;
-    req->res.status = 400;
-    req->res.reason = "Bad Request";
-    req->res.content_length = stream->body.len;
-    memset(&req->res.headers, 0, sizeof req->res.headers);
-    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, H2O_STRLIT("application/json"));
-    struct http_refusal refusal = {
-        .method = bytes_of(req->input.method.base, req->input.method.len),
-        .target = target_of(req),
-        .id = request_id_of(req),
-        .on_metrics_listener = self->metrics,
-        .status = req->res.status,
-        .body_bytes = stream->body.len,
-    };
-    add_request_id(req, refusal.id);
-    h2o_setup_next_ostream(req, &stream->super.next);
-    self->server->config.on_refused(self->server->config.context, &refusal);
-}
-
-static void add_refusal_filter(struct http_server *server, h2o_hostconf_t *host, bool metrics)
-{
-    struct refusal_filter *filter = (void *)h2o_create_filter(&host->fallback_path, sizeof *filter);
-    filter->super.on_setup_ostream = reword_refusal;
-    filter->server = server;
-    filter->metrics = metrics;
-}
-
 /* --- requests --- */
+
+static void part(h2o_generator_t *super, h2o_req_t *req);
 
 static struct arena *take_arena(struct http_server *server)
 {
@@ -217,10 +125,28 @@ static void give_arena_back(struct http_server *server, struct arena *arena)
 static void dispose_request(void *p)
 {
     struct http_request *request = p;
+    http_connection_end(request->connection);
     if (request->closed)
         request->closed(request->closed_context);
     free(request->stream.sending);
     give_arena_back(request->server, request->arena);
+}
+
+/*
+ * RFC 9112, 9.3: "close" closes, else HTTP/1.1 goes on. h2o looks at the last
+ * Connection field alone, and takes one with neither word for "close".
+ */
+static void heed_connection(h2o_req_t *req)
+{
+    bool close = false;
+    for (ssize_t i = -1; (i = h2o_find_header(&req->headers, H2O_TOKEN_CONNECTION, i)) >= 0;) {
+        const h2o_iovec_t *value = &req->headers.entries[i].value;
+        close = close || h2o_contains_token(value->base, value->len, H2O_STRLIT("close"), ',');
+    }
+    if (close)
+        req->http1_is_persistent = 0;
+    else if (req->version >= 0x101 && !req->conn->ctx->shutdown_requested)
+        req->http1_is_persistent = 1;
 }
 
 static int on_request(h2o_handler_t *super, h2o_req_t *req)
@@ -229,23 +155,43 @@ static int on_request(h2o_handler_t *super, h2o_req_t *req)
     struct http_request *request = h2o_mem_alloc_shared(&req->pool, sizeof *request, dispose_request);
     *request = (struct http_request){
         .server = self->server,
+        .connection = http_connection_of(req),
         .req = req,
         .arena = take_arena(self->server),
         .id = request_id_of(req),
         .begun_ns = clock_monotonic_ns(),
+        .generator = {.proceed = part},
     };
-    self->server->config.on_request(self->server->config.context, request, self->metrics);
+    http_connection_begin(request->connection, request);
+    const struct http_config *config = &self->server->config;
+    enum http_fault fault = http_guard_take(&request->first_line);
+    if (fault) {
+        config->on_refused(config->context, request, http_fault_answer(fault));
+    } else {
+        heed_connection(req);
+        config->on_request(config->context, request, self->metrics);
+    }
     return 0;
+}
+
+void http_add_handler(struct http_server *server, h2o_pathconf_t *path, bool metrics)
+{
+    struct entry_handler *handler = (void *)h2o_create_handler(path, sizeof *handler);
+    handler->super.on_req = on_request;
+    handler->server = server;
+    handler->metrics = metrics;
 }
 
 struct bytes http_method(const struct http_request *request)
 {
+    if (!request->first_line)
+        return bytes_of("", 0);
     return bytes_of(request->req->input.method.base, request->req->input.method.len);
 }
 
 struct bytes http_target(const struct http_request *request)
 {
-    return target_of(request->req);
+    return request->first_line ? target_of(request->req) : bytes_of("", 0);
 }
 
 struct bytes http_body(const struct http_request *request)
@@ -270,6 +216,12 @@ struct bytes http_request_id(const struct http_request *request)
 uint64_t http_begun_ns(const struct http_request *request)
 {
     return request->begun_ns;
+}
+
+uint64_t http_deadline_ns(const struct http_request *request)
+{
+    uint64_t since_ns = request->connection->received_since_ns;
+    return (since_ns ? since_ns : request->begun_ns) + request->server->config.limits.request_timeout_ns;
 }
 
 struct arena *http_arena(struct http_request *request)
@@ -306,10 +258,18 @@ static const char *reason_of(int status)
         return "Conflict";
     case 415:
         return "Unsupported Media Type";
+    case 417:
+        return "Expectation Failed";
     case 429:
         return "Too Many Requests";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 501:
+        return "Not Implemented";
     case 503:
         return "Service Unavailable";
+    case 505:
+        return "HTTP Version Not Supported";
     default:
         return "Internal Server Error";
     }
@@ -330,6 +290,16 @@ static void set_head(const struct http_request *request, int status, const char 
     add_request_id(req, request->id);
 }
 
+static void send_body(struct http_request *request, struct bytes body, h2o_send_state_t state)
+{
+    h2o_req_t *req = request->req;
+    char *copy = h2o_mem_alloc_pool(&req->pool, body.len);
+    memcpy(copy, body.base, body.len);
+    h2o_iovec_t vector = h2o_iovec_init(copy, body.len);
+    http_connection_sends(request->connection, body.len);
+    h2o_send(req, &vector, 1, state);
+}
+
 static bool is_head(const h2o_req_t *req)
 {
     return req->input.method.len == 4 && memcmp(req->input.method.base, "HEAD", 4) == 0;
@@ -346,13 +316,41 @@ void http_respond(struct http_request *request, int status, const char *content_
         req->http1_is_persistent = req->http1_is_persistent && req->version >= 0x101;
     h2o_start_response(req, &request->generator);
     if (is_head(req) || status == 204 || body.len == 0) {
+        http_connection_sends(request->connection, 0);
         h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
-        return;
+    } else {
+        send_body(request, body, H2O_SEND_STATE_FINAL);
     }
-    char *copy = h2o_mem_alloc_pool(&req->pool, body.len);
-    memcpy(copy, body.base, body.len);
-    h2o_iovec_t vector = h2o_iovec_init(copy, body.len);
-    h2o_send(req, &vector, 1, H2O_SEND_STATE_FINAL);
+}
+
+/* --- refusals --- */
+
+/* Nobody reads on; h2o closes the connection. */
+static void on_parted(struct http_connection *connection)
+{
+    h2o_send(connection->request->req, NULL, 0, H2O_SEND_STATE_FINAL);
+}
+
+/* The refusal was written. */
+static void part(h2o_generator_t *super, h2o_req_t *req)
+{
+    struct http_request *request = H2O_STRUCT_FROM_MEMBER(struct http_request, generator, super);
+    (void)req;
+    http_connection_part(request->connection, on_parted);
+}
+
+void http_refuse(struct http_request *request, int status, struct bytes body)
+{
+    h2o_req_t *req = request->req;
+    request->server->checking = false;
+    req->http1_is_persistent = 0;
+    set_head(request, status, "application/json", NULL, 0);
+    req->res.content_length = body.len;
+    h2o_start_response(req, &request->generator);
+    if (is_head(req))
+        h2o_send(req, NULL, 0, H2O_SEND_STATE_IN_PROGRESS);
+    else
+        send_body(request, body, H2O_SEND_STATE_IN_PROGRESS);
 }
 
 /* --- streams --- */
@@ -403,6 +401,7 @@ void http_stream_send(struct http_stream *stream, struct bytes bytes)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory in an event stream");
     memcpy(stream->sending, bytes.base, bytes.len);
     h2o_iovec_t vector = h2o_iovec_init(stream->sending, bytes.len);
+    http_connection_sends(http_connection_of(stream->req), bytes.len);
     h2o_send(stream->req, &vector, 1, H2O_SEND_STATE_IN_PROGRESS);
 }
 
@@ -417,189 +416,4 @@ void http_stream_abort(struct http_stream *stream)
     /* The write that is under way fails, and h2o cleans up as after any client that has gone. */
     if (socket)
         shutdown(h2o_socket_get_fd(socket), SHUT_RDWR);
-}
-
-/* --- connections --- */
-
-static void on_socket_closed(void *context)
-{
-    struct http_server *server = context;
-    server->config.on_connections(server->config.context, -1);
-}
-
-static void set_listening(struct http_server *server, bool listening);
-
-static void resume_accepting(h2o_timeout_entry_t *entry)
-{
-    struct http_server *server = H2O_STRUCT_FROM_MEMBER(struct http_server, pause, entry);
-    server->paused = false;
-    if (!server->draining)
-        set_listening(server, true);
-}
-
-static void pause_accepting(struct http_server *server)
-{
-    if (server->paused)
-        return;
-    report(REPORT_WARNING, "no descriptor is left for another connection: raise the limit of open files (LimitNOFILE)");
-    server->paused = true;
-    set_listening(server, false);
-    server->pause.cb = resume_accepting;
-    h2o_timeout_link(server->context.loop, &server->pause_timeout, &server->pause);
-}
-
-static void on_accept(h2o_socket_t *listener_socket, const char *error)
-{
-    struct listener *listener = listener_socket->data;
-    struct http_server *server = listener->server;
-    for (int i = 0; !error && i < ACCEPTS_PER_ROUND; i++) {
-        h2o_socket_t *socket = h2o_evloop_socket_accept(listener_socket);
-        if (!socket) {
-            if (errno == EMFILE || errno == ENFILE)
-                pause_accepting(server);
-            return;
-        }
-        socket->on_close.cb = on_socket_closed;
-        socket->on_close.data = server;
-        server->config.on_connections(server->config.context, 1);
-        h2o_accept(&listener->accept, socket);
-    }
-}
-
-static void set_listening(struct http_server *server, bool listening)
-{
-    for (int i = 0; i < server->listener_count; i++) {
-        if (listening)
-            h2o_socket_read_start(server->listeners[i].socket, on_accept);
-        else
-            h2o_socket_read_stop(server->listeners[i].socket);
-    }
-}
-
-/* --- the server --- */
-
-static void on_tick(h2o_timeout_entry_t *entry)
-{
-    struct http_server *server = H2O_STRUCT_FROM_MEMBER(struct http_server, tick, entry);
-    server->config.on_tick(server->config.context);
-    h2o_timeout_link(server->context.loop, &server->tick_timeout, &server->tick);
-}
-
-static h2o_hostconf_t *add_host(struct http_server *server, const char *name, bool metrics)
-{
-    h2o_hostconf_t *host = h2o_config_register_host(&server->h2o, h2o_iovec_init(name, strlen(name)), 65535);
-    h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
-    struct entry_handler *handler = (void *)h2o_create_handler(path, sizeof *handler);
-    handler->super.on_req = on_request;
-    handler->server = server;
-    handler->metrics = metrics;
-    add_refusal_filter(server, host, metrics);
-    return host;
-}
-
-static void add_listener(struct http_server *server, int fd, h2o_hostconf_t *host)
-{
-    struct listener *listener = &server->listeners[server->listener_count++];
-    listener->server = server;
-    listener->hosts[0] = host;
-    listener->accept.ctx = &server->context;
-    listener->accept.hosts = listener->hosts;
-    listener->socket = h2o_evloop_socket_create(server->context.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
-    listener->socket->data = listener;
-}
-
-struct http_server *http_server_create(const struct http_config *config)
-{
-    struct http_server *server = calloc(1, sizeof *server);
-    if (!server)
-        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
-    server->config = *config;
-    h2o_config_init(&server->h2o);
-    server->h2o.http1.upgrade_to_http2 = 0;
-    server->h2o.http1.req_timeout = IDLE_TIMEOUT_MS;
-    server->h2o.server_name = h2o_iovec_init(H2O_STRLIT("talea"));
-    server->h2o.max_request_entity_size = 2 * (size_t)HTTP_BODY_MAX_BYTES;
-    /* Each listener hands requests to its one host, whatever their Host field says. */
-    h2o_hostconf_t *api = add_host(server, "api", false);
-    h2o_hostconf_t *metrics = add_host(server, "metrics", true);
-    h2o_context_init(&server->context, h2o_evloop_create(), &server->h2o);
-    h2o_timeout_init(server->context.loop, &server->tick_timeout, TICK_MS);
-    h2o_timeout_init(server->context.loop, &server->pause_timeout, ACCEPT_PAUSE_MS);
-    h2o_timeout_init(server->context.loop, &server->grace_timeout, DRAIN_GRACE_MS);
-    server->tick.cb = on_tick;
-    h2o_timeout_link(server->context.loop, &server->tick_timeout, &server->tick);
-    add_listener(server, config->api_fd, api);
-    if (config->metrics_fd >= 0)
-        add_listener(server, config->metrics_fd, metrics);
-    set_listening(server, true);
-    return server;
-}
-
-void http_run(struct http_server *server, int32_t timeout_ms)
-{
-    /*
-     * What was sent since the last round, outside the loop, is finished first.
-     * The loop would else poll it for writing while its callback is due, not
-     * learn that the callback was called, and stop at an assertion when the
-     * socket of a slow reader becomes writable later.
-     */
-    h2o_timeout__do_post_callback(server->context.loop);
-    /* -1 says that epoll_wait was interrupted: the next round looks again. */
-    (void)h2o_evloop_run(server->context.loop, timeout_ms);
-}
-
-static void on_watched(h2o_socket_t *socket, const char *error)
-{
-    struct http_server *server = socket->data;
-    (void)error;
-    server->watched_readable(server->watched_context);
-}
-
-void http_watch(struct http_server *server, int fd, void (*readable)(void *context), void *context)
-{
-    assert(!server->watched);
-    server->watched_readable = readable;
-    server->watched_context = context;
-    server->watched = h2o_evloop_socket_create(server->context.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
-    server->watched->data = server;
-    h2o_socket_read_start(server->watched, on_watched);
-}
-
-/* close(2) and nothing else: what waits in the queue is for whoever holds the socket, too. */
-static void stop_listening(struct http_server *server)
-{
-    for (int i = 0; i < server->listener_count; i++)
-        h2o_socket_close(server->listeners[i].socket);
-    server->listener_count = 0;
-}
-
-static void end_grace(h2o_timeout_entry_t *entry)
-{
-    struct http_server *server = H2O_STRUCT_FROM_MEMBER(struct http_server, grace, entry);
-    server->grace_over = true;
-}
-
-void http_drain(struct http_server *server)
-{
-    if (server->draining)
-        return;
-    server->draining = true;
-    stop_listening(server);
-    h2o_context_request_shutdown(&server->context);
-    server->grace.cb = end_grace;
-    h2o_timeout_link(server->context.loop, &server->grace_timeout, &server->grace);
-}
-
-/* Nothing was answered on it yet, or a part of a request is there. (h2o has a request for each connection.) */
-static int expects_request(h2o_req_t *req, void *context)
-{
-    const h2o_socket_t *socket = req->conn->callbacks->get_socket(req->conn);
-    (void)context;
-    return socket->bytes_written == 0 || socket->input->size > 0;
-}
-
-bool http_expects_requests(struct http_server *server)
-{
-    return !server->grace_over &&
-           server->h2o.http1.callbacks.foreach_request(&server->context, expects_request, NULL) != 0;
 }

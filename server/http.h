@@ -1,16 +1,16 @@
 #ifndef TALEA_SERVER_HTTP_H
 #define TALEA_SERVER_HTTP_H
 /*
- * HTTP for one worker: the one module that knows h2o (2.2.5, its own event
- * loop). One thread; every callback is called from http_run.
+ * HTTP for one worker, on h2o (2.2.5, its own event loop): the one door to it.
+ * One thread; every callback is called from http_run.
  *
  * A handler answers a request at once (http_respond), or later, or begins a
  * stream. A request that is not answered yet can go away when its client does:
  * then, and also after its answer was written, its closed callback is called,
  * once, and the request is no more.
  *
- * What h2o refuses by itself (a broken chunk, a body beyond its bound) leaves
- * as the envelope that the refused_body of http_config words.
+ * A request that is no good HTTP, or too large, never comes to the handler:
+ * on_refused answers it with http_refuse, and nothing behind it is read.
  *
  * Each request has an id, which its answer carries as `x-request-id`: what the
  * client sent under this name, once and in a sane form, else a new one.
@@ -20,28 +20,37 @@
 
 #include "common/arena.h"
 #include "common/bytes.h"
+#include "server/http_fault.h"
+#include "server/http_limit.h"
 
 struct http_server;
 struct http_request;
 struct http_stream;
 
-#define HTTP_BODY_MAX_BYTES (2u << 20) /* a handler refuses what is larger; the bound within h2o is twice that */
-
-/* A request that h2o refused by itself. Slices live for the call; method and target may be empty. */
-struct http_refusal {
-    struct bytes method, target, id;
-    bool on_metrics_listener;
-    int status;
-    size_t body_bytes; /* of the answer */
+struct http_limits {
+    uint64_t connections_max;    /* of this worker */
+    uint64_t head_timeout_ns;    /* from its first octet */
+    uint64_t body_timeout_ns;    /* from the head's end */
+    uint64_t request_timeout_ns; /* from the first octet to the answer */
+    uint64_t idle_timeout_ns;    /* between two requests */
+    uint64_t write_timeout_ns;   /* without the client taking anything of an answer */
+    uint64_t body_max_bytes;     /* of a request, up to HTTP_BODY_MAX_MAX */
+    uint64_t unsent_max_bytes;   /* of an answer that its client does not read, for two seconds */
 };
+
+#define HTTP_BODY_MAX_MAX (UINT32_C(1) << 30)
 
 struct http_config {
     void *context;
     void (*on_request)(void *context, struct http_request *request, bool on_metrics_listener);
-    void (*on_refused)(void *context, const struct http_refusal *refusal);
+    /* Is to call http_refuse. The request has neither method nor target where its head was refused. */
+    void (*on_refused)(void *context, struct http_request *request, const struct http_fault_answer *answer);
+    /* A request did not come whole in time: the body of its answer, 408. */
+    struct bytes (*on_timeout)(void *context, struct bytes request_id);
+    void (*on_limit)(void *context, enum http_limit limit); /* a client met it */
     void (*on_tick)(void *context); /* about once a second */
     void (*on_connections)(void *context, int change); /* +1 or -1 */
-    struct bytes refused_body; /* JSON: what h2o refused by itself; the status is 400 */
+    struct http_limits limits;
     int api_fd;
     int metrics_fd; /* -1: none */
 };
@@ -76,7 +85,8 @@ struct bytes http_body(const struct http_request *request);
 /* base NULL when there is none; the first when there are several. `name` is in lower case. */
 struct bytes http_header(const struct http_request *request, const char *name);
 struct bytes http_request_id(const struct http_request *request);
-uint64_t http_begun_ns(const struct http_request *request);
+uint64_t http_begun_ns(const struct http_request *request); /* when it had come whole */
+uint64_t http_deadline_ns(const struct http_request *request); /* CLOCK_MONOTONIC: answer before */
 
 /* Lives as long as the request. */
 struct arena *http_arena(struct http_request *request);
@@ -91,6 +101,9 @@ struct http_header {
 /* Answers. The body is copied; for HEAD its length alone is sent. */
 void http_respond(struct http_request *request, int status, const char *content_type, const struct http_header *headers,
                   size_t header_count, struct bytes body);
+
+/* Answers in JSON, and reads no more of this connection. */
+void http_refuse(struct http_request *request, int status, struct bytes body);
 
 /*
  * Begins an answer without a known end. Its head leaves with the first piece

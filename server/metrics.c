@@ -16,9 +16,11 @@
 #include "server/process_metrics.h"
 #include "server/worker.h"
 
-static const int statuses[] = {200, 204, 400, 401, 403, 404, 405, 408, 409, 415, 429, 500, 503};
+static const int statuses[] = {200, 204, 400, 401, 403, 404, 405, 408, 409, 415,
+                               417, 429, 431, 500, 501, 503, 505};
 #define STATUS_COUNT (sizeof statuses / sizeof *statuses)
 _Static_assert((int)STATUS_COUNT <= (int)STATUS_COUNT_MAX, "border.h has a counter for each status");
+_Static_assert((int)HTTP_LIMIT_COUNT <= (int)LIMIT_COUNT_MAX, "border.h has a counter for each limit");
 
 static const char *const methods[METHOD_COUNT] = {"GET", "HEAD", "POST", "other"};
 
@@ -27,7 +29,7 @@ static unsigned status_index(int status)
     for (unsigned i = 0; i < STATUS_COUNT; i++)
         if (statuses[i] == status)
             return i;
-    return STATUS_COUNT - 2; /* 500: none is answered that is not in the table */
+    return status_index(500); /* none is answered that is not in the table */
 }
 
 void metrics_count_request(struct worker_counters *counters, enum route_id route, enum http_method method, int status,
@@ -89,6 +91,27 @@ static void write_requests(struct buffer *out, const struct border *border)
                     buffer_printf(out, "%s{method=\"%s\",route=\"%s\",status=\"%d\"} %" PRIu64 "\n", name,
                                   methods[method], routes[route].path, statuses[status], count);
             }
+}
+
+static void write_limits(struct buffer *out, const struct border *border)
+{
+    static const char name[] = "talea_http_limited_total";
+    static const char *const limits[HTTP_LIMIT_COUNT] = {
+        [HTTP_LIMIT_CONNECTIONS] = "connections",
+        [HTTP_LIMIT_ADDRESS] = "address",
+        [HTTP_LIMIT_DESCRIPTORS] = "descriptors",
+        [HTTP_LIMIT_HEAD_TIME] = "head_time",
+        [HTTP_LIMIT_BODY_TIME] = "body_time",
+        [HTTP_LIMIT_REQUEST_TIME] = "request_time",
+        [HTTP_LIMIT_IDLE_TIME] = "idle_time",
+        [HTTP_LIMIT_WRITE_TIME] = "write_time",
+        [HTTP_LIMIT_UNSENT] = "unsent",
+        [HTTP_LIMIT_EVENT_STREAMS] = "event_streams",
+        [HTTP_LIMIT_EVENTS_BEHIND] = "events_behind",
+    };
+    metric_family(out, name, "counter", "Clients that met a limit: refused, timed out or closed.");
+    for (unsigned n = 0; n < HTTP_LIMIT_COUNT; n++)
+        buffer_printf(out, "%s{limit=\"%s\"} %" PRIu64 "\n", name, limits[n], SUM(border, limits[n]));
 }
 
 static void write_duration(struct buffer *out, const struct border *border, unsigned route, unsigned method)
@@ -275,6 +298,7 @@ void handle_get_metrics(struct exchange *e)
     write_settings(out, e->worker->settings);
     write_requests(out, border);
     write_durations(out, border);
+    write_limits(out, border);
     metric_counter(out, "talea_http_shed_total", "Requests answered 503 over TALEA_MAX_INFLIGHT.", SUM(border, shed));
     metric_counter(out, "talea_http_timeouts_total", "Requests answered 408.", SUM(border, timeouts));
     metric_counter(out, "talea_events_sent_total", "Events sent over event streams.", SUM(border, events_sent));

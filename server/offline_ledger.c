@@ -113,7 +113,7 @@ static int submit(struct offline_ledger *l, struct verdict *out)
 {
     struct outcome outcome = {0};
     struct bell *bell = &l->border->worker[0].bell;
-    if (!submissions_send(l->submissions, on_done, &outcome))
+    if (!submissions_send(l->submissions, UINT64_MAX, on_done, &outcome))
         return EIO;
     submissions_flush(l->submissions);
     while (!outcome.done) {

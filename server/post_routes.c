@@ -59,10 +59,6 @@ static bool check_body(struct exchange *e)
         exchange_answer(e, answer_content_type(exchange_json(e)));
         return false;
     }
-    if (http_body(e->http).len > HTTP_BODY_MAX_BYTES) {
-        exchange_answer(e, answer_invalid(exchange_json(e), "body", "the body is larger than 2097152 bytes"));
-        return false;
-    }
     return true;
 }
 
@@ -100,7 +96,7 @@ static void send_post(struct post *post, submission_done_fn *done)
 {
     struct exchange *e = post->exchange;
     http_on_closed(e->http, on_client_gone, post);
-    post->waiting = submissions_send(e->worker->submissions, done, post);
+    post->waiting = submissions_send(e->worker->submissions, http_deadline_ns(e->http), done, post);
     if (!post->waiting)
         exchange_answer(e, answer_overloaded(exchange_json(e), 503));
 }

@@ -62,23 +62,31 @@ void request_log_stream_ended(const struct exchange *e, uint64_t bytes)
     report_fields(REPORT_INFO, line.fields, line.count, "event stream ended");
 }
 
-void request_log_refused(const struct worker *w, const struct http_refusal *refusal)
+void request_log_refused(const struct exchange *e, int status, const char *reason, uint64_t duration_ns)
+{
+    if (!e->worker->settings->access_log)
+        return;
+    struct route_match match = {.id = ROUTE_NONE};
+    struct line line = {.count = 0};
+    if (http_target(e->http).len > 0)
+        routes_match(http_target(e->http), false, http_arena(e->http), &match);
+    add(&line, report_text("request_id", http_request_id(e->http)));
+    add(&line, report_text("method", http_method(e->http)));
+    add(&line, report_text("route", bytes_of_string(routes[match.id].path)));
+    add(&line, report_text("book", match.book));
+    add(&line, report_count("status", (uint64_t)status));
+    add(&line, report_ms("duration_ms", duration_ns));
+    report_fields(REPORT_INFO, line.fields, line.count, "request refused: %s", reason);
+}
+
+void request_log_cut_off(const struct worker *w, struct bytes request_id)
 {
     if (!w->settings->access_log)
         return;
-    struct arena *arena = arena_create();
-    struct route_match match = {.id = ROUTE_NONE};
     struct line line = {.count = 0};
-    if (refusal->target.len > 0)
-        routes_match(refusal->target, refusal->on_metrics_listener, arena, &match);
-    add(&line, report_text("request_id", refusal->id));
-    add(&line, report_text("method", refusal->method));
-    add(&line, report_text("route", bytes_of_string(routes[match.id].path)));
-    add(&line, report_text("book", match.book));
-    add(&line, report_count("status", (uint64_t)refusal->status));
-    add(&line, report_count("bytes", refusal->body_bytes));
-    report_fields(REPORT_INFO, line.fields, line.count, "request refused: its body is too large or its framing broken");
-    arena_destroy(&arena);
+    add(&line, report_text("request_id", request_id));
+    add(&line, report_count("status", 408));
+    report_fields(REPORT_INFO, line.fields, line.count, "request cut off: it did not come whole in time");
 }
 
 void request_log_error(const struct exchange *e, const char *format, ...)

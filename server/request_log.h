@@ -15,8 +15,10 @@
 void request_log_answered(const struct exchange *exchange, int status, uint64_t duration_ns, uint64_t bytes);
 /* Streams are long, not slow. */
 void request_log_stream_ended(const struct exchange *exchange, uint64_t bytes);
-/* It never became an exchange. */
-void request_log_refused(const struct worker *worker, const struct http_refusal *refusal);
+/* It was no good HTTP, or too large. */
+void request_log_refused(const struct exchange *exchange, int status, const char *reason, uint64_t duration_ns);
+/* It did not come whole in time. */
+void request_log_cut_off(const struct worker *worker, struct bytes request_id);
 
 /* An error that a request met; its answer may follow. */
 void request_log_error(const struct exchange *exchange, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -29,7 +29,7 @@ struct waiting {
     uint32_t count;
     uint64_t request_id;
     uint64_t epoch;
-    uint64_t sent_ns;
+    uint64_t deadline_ns;
     struct waiting *next, *prev;
 };
 
@@ -125,7 +125,7 @@ static void *must(void *p)
     return p;
 }
 
-struct waiting *submissions_send(struct submissions *s, submission_done_fn *done, void *context)
+struct waiting *submissions_send(struct submissions *s, uint64_t deadline_ns, submission_done_fn *done, void *context)
 {
     struct submission_head head;
     memcpy(&head, s->message.base, sizeof head);
@@ -144,7 +144,7 @@ struct waiting *submissions_send(struct submissions *s, submission_done_fn *done
         .count = head.count,
         .request_id = head.request_id,
         .epoch = head.arbiter_epoch,
-        .sent_ns = head.sent_ns,
+        .deadline_ns = deadline_ns,
     };
     s->sent = true;
     s->next_request++;
@@ -232,8 +232,8 @@ void submissions_expire(struct submissions *s)
     struct waiting *w, *next;
     DL_FOREACH_SAFE(s->waiting, w, next)
     {
-        if (now - w->sent_ns <= SUBMISSION_DEADLINE_MS * 1000000ull)
-            return;
+        if (now < w->deadline_ns)
+            continue;
         submission_done_fn *done = w->done;
         w->done = NULL;
         if (!done)

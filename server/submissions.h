@@ -12,8 +12,6 @@
 #include "common/border.h"
 #include "common/message.h"
 
-#define SUBMISSION_DEADLINE_MS 30000
-
 struct submissions;
 
 struct waiting; /* a request that waits; owned here, gone once it was called back or forgotten */
@@ -36,8 +34,9 @@ void submissions_await_rings(struct submissions *submissions);
 /* The message under way: add `count` drafts to it, then submissions_send. */
 struct buffer *submissions_begin(struct submissions *submissions, enum submission_kind kind, uint32_t count);
 
-/* NULL when the arbiter takes nothing now, or the ring is full: answer 503. */
-struct waiting *submissions_send(struct submissions *submissions, submission_done_fn *done, void *context);
+/* NULL when the arbiter takes nothing now, or the ring is full: answer 503. `deadline_ns` is of CLOCK_MONOTONIC. */
+struct waiting *submissions_send(struct submissions *submissions, uint64_t deadline_ns, submission_done_fn *done,
+                                 void *context);
 void submissions_forget(struct waiting *waiting);
 
 /* Delivers what has come, and notices an arbiter that died. True when it did anything. */

@@ -206,9 +206,37 @@ static void on_request(void *context, struct http_request *http, bool on_metrics
         routes[e->match.id].handle(e);
 }
 
-static void on_refused(void *context, const struct http_refusal *refusal)
+static void on_refused(void *context, struct http_request *http, const struct http_fault_answer *answer)
 {
-    request_log_refused(context, refusal);
+    struct worker *w = context;
+    struct exchange *e = arena_alloc(http_arena(http), sizeof *e);
+    *e = (struct exchange){.worker = w, .http = http, .method = http_method_of(http_method(http))};
+    e->match.id = ROUTE_NONE;
+    answer_invalid(exchange_json(e), answer->field, answer->reason);
+    request_log_refused(e, answer->status, answer->reason, count(e, answer->status));
+    http_refuse(http, answer->status, buffer_bytes(&w->answer));
+}
+
+static struct bytes on_timeout(void *context, struct bytes request_id)
+{
+    struct worker *w = context;
+    buffer_clear(&w->answer);
+    json_text_restart(w->json, &w->answer);
+    answer_timeout(w->json);
+    counter_add(&w->slot->counters.timeouts, 1);
+    metrics_count_request(&w->slot->counters, ROUTE_NONE, METHOD_OTHER, 408, 0);
+    request_log_cut_off(w, request_id);
+    return buffer_bytes(&w->answer);
+}
+
+void worker_met_limit(struct worker *w, enum http_limit limit)
+{
+    counter_add(&w->slot->counters.limits[limit], 1);
+}
+
+static void on_limit(void *context, enum http_limit limit)
+{
+    worker_met_limit(context, limit);
 }
 
 static void on_tick(void *context)
@@ -332,6 +360,21 @@ static void open_ledger(struct worker *w)
     w->log = log_reader_create(w->settings->data_dir);
 }
 
+static struct http_limits limits_of(const struct settings *settings)
+{
+    static const uint64_t second_ns = 1000000000;
+    return (struct http_limits){
+        .connections_max = settings->max_connections,
+        .head_timeout_ns = settings->head_timeout_secs * second_ns,
+        .body_timeout_ns = settings->body_timeout_secs * second_ns,
+        .request_timeout_ns = settings->request_timeout_secs * second_ns,
+        .idle_timeout_ns = settings->idle_timeout_secs * second_ns,
+        .write_timeout_ns = settings->write_timeout_secs * second_ns,
+        .body_max_bytes = settings->body_max_bytes,
+        .unsent_max_bytes = settings->unsent_max_bytes,
+    };
+}
+
 void worker_run(struct border *border, uint32_t number, uint32_t generation, const struct settings *settings,
                 const struct tokens *tokens, int api_fd, int metrics_fd)
 {
@@ -357,10 +400,11 @@ void worker_run(struct border *border, uint32_t number, uint32_t generation, con
         .context = &w,
         .on_request = on_request,
         .on_refused = on_refused,
+        .on_timeout = on_timeout,
+        .on_limit = on_limit,
         .on_tick = on_tick,
         .on_connections = on_connections,
-        .refused_body = BYTES_LITERAL("{\"error\":\"invalid_draft\",\"field\":\"body\",\"reason\":\"the request's body is too "
-                                      "large or its framing is broken\"}"),
+        .limits = limits_of(settings),
         .api_fd = api_fd,
         .metrics_fd = metrics_fd,
     };

@@ -77,6 +77,8 @@ void exchange_answer_text(struct exchange *exchange, const char *content_type, c
 void exchange_count(struct exchange *exchange, int status);
 void exchange_leave_flight(struct exchange *exchange);
 
+void worker_met_limit(struct worker *worker, enum http_limit limit);
+
 /* Names in the path are not empty, and the token's scope holds the book. False: answered. */
 bool exchange_check_names(struct exchange *exchange);
 /* Begins to read the index for this exchange; on failure it has answered 500 and returns false. */

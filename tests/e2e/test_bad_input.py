@@ -121,33 +121,33 @@ def test_ten_thousand_postings_in_one_draft_are_one_transaction(ledger):
 def test_a_page_of_history_ends_before_it_is_too_large_to_carry(ledger):
     """Nothing is left out or shown twice, and the last page says that it is."""
     ledger.register()
-    book = "b" * 300_000
+    book = "b" * 8000  # with some 1900 postings a transaction, five fill a page
     ledger.open(book, "p")
-    seqs = [ledger.post(draft(book, f"k{n}", *[p for _ in range(25) for p in (debit("p", 1), credit("p", 1))]))["seq"]
+    seqs = [ledger.post(draft(book, f"k{n}", *[p for _ in range(950) for p in (debit("p", 1), credit("p", 1))]))["seq"]
             for n in range(10)]
     pages, after = [], 0
     while after is not None:
         page = ledger.get(f"/v1/books/{book}/accounts/p/history?limit=10&after_seq={after}")
         pages.append([item["seq"] for item in page["items"]])
         after = page["next"]
-    assert [seq for page in pages for seq in page] == [seq for seq in seqs for _ in range(50)]
-    assert [len(page) for page in pages] == [250, 250]
+    assert [seq for page in pages for seq in page] == [seq for seq in seqs for _ in range(1900)]
+    assert [len(page) for page in pages] == [5 * 1900, 5 * 1900]
 
 
 def test_no_transaction_is_taken_that_repeats_a_long_book_name_without_end(ledger):
     ledger.register()
-    book = "b" * 300_000
+    book = "b" * 8000
     ledger.open(book, "p")
 
     def body(key, count):
         return draft(book, key, *[p for _ in range(count // 2) for p in (debit("p", 1), credit("p", 1))])
-    refused_one = ledger.request("POST", "/v1/transactions", body("many", 56))
+    refused_one = ledger.request("POST", "/v1/transactions", body("many", 2098))
     assert refused_one.status == 400 and refused_one.json["field"] == "postings", refused_one.text[:300]
-    posted = ledger.post(body("fewer", 54))
+    posted = ledger.post(body("fewer", 2096))
     shown = ledger.get("/v1/transactions/" + posted["tx_id"])
-    assert [p["account"] for p in shown["postings"]] == [book + ":p"] * 54
+    assert [p["account"] for p in shown["postings"]] == [book + ":p"] * 2096
     with ledger.stream(book, "?from=1") as stream:
-        assert len(stream.next()["payload"]["postings"]) == 54
+        assert len(stream.next()["payload"]["postings"]) == 2096
 
 
 def test_names_of_any_length_and_character_are_kept_apart(ledger):
@@ -178,32 +178,6 @@ def test_garbage_on_the_socket_kills_nobody(shop):
         for _ in range(chance.randrange(1, 8)):
             data[chance.randrange(len(data))] = chance.randrange(256)
         talk(shop, bytes(data) if n % 3 else os.urandom(chance.randrange(1, 400)), wait_s=2)
-
-
-def test_pipelined_requests_are_answered_in_order(shop):
-    requests = b"".join(b"GET /v1/books/b%d/trial-balance HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in range(20))
-    got = talk(shop, requests + b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    order = [got.index(b'"book":"b%d"' % n) for n in range(20)]
-    assert order == sorted(order) and got.endswith(b"ok")
-
-
-def test_chunked_bodies_and_expect_continue_work(shop):
-    body = (USD_POST % ("chunked", "null")).encode()
-    head = b"POST /v1/transactions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    chunks = b"".join(b"%x\r\n%s\r\n" % (len(body[i:i + 7]), body[i:i + 7]) for i in range(0, len(body), 7)) + b"0\r\n\r\n"
-    assert b'"deduplicated":false' in talk(shop, head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
-    got = talk(shop, head + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-    assert got.startswith(b"HTTP/1.1 100 Continue") and b'"deduplicated":true' in got
-
-
-def test_what_the_http_library_refuses_leaves_as_our_envelope(shop):
-    head = b"POST /v1/transactions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-    for bad in (b"Content-Length: 99999999999\r\n\r\n", b"Transfer-Encoding: gzip\r\n\r\n",
-                b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"Content-Length: x\r\n\r\n"):
-        got = talk(shop, head + bad)
-        assert got.startswith(b"HTTP/1.1 400 "), got
-        assert b"content-type: application/json" in got.lower()
-        assert json.loads(got.split(b"\r\n\r\n", 1)[1])["error"] == "invalid_draft"
 
 
 def test_large_batches_of_refused_drafts_are_answered_slot_by_slot(shop):

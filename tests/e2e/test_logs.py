@@ -228,9 +228,8 @@ def test_a_sane_id_is_taken_over(ledger, sent):
 def test_another_id_is_replaced(ledger, sent):
     answer = talk(ledger.port, HEALTH + b"X-Request-Id: " + sent + b"\r\n\r\n")
     ids = re.findall(rb"\r\nx-request-id: ([^\r]*)\r\n", answer)
-    if not answer.startswith(b"HTTP/1.1 200 "):  # a byte that no field may hold: refused as no HTTP at all
-        assert answer.startswith(b"HTTP/1.1 400 ") and sent == b"\x1b[2J" and ids == []
-        return
+    # A byte that no field may hold is no HTTP at all.
+    assert answer.startswith(b"HTTP/1.1 400 " if sent == b"\x1b[2J" else b"HTTP/1.1 200 ")
     assert len(ids) == 1 and UUID.fullmatch(ids[0].decode())
     assert b"evil" not in answer
 
@@ -243,7 +242,7 @@ def test_two_ids_are_replaced_by_one(ledger):
 
 def test_a_bare_line_feed_forges_no_field_of_the_answer(ledger):
     answer = talk(ledger.port, HEALTH + b"X-Request-Id: one\nx-evil: 1\r\n\r\n")
-    assert b"evil" not in answer and b"\r\nx-request-id: one\r\n" in answer
+    assert answer.startswith(b"HTTP/1.1 400 ") and b"evil" not in answer and b"one" not in answer
 
 
 # --- lines of requests ---
