@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 void process_set_oom_score(int score)
 {
@@ -15,6 +16,15 @@ void process_set_oom_score(int score)
         fprintf(file, "%d", score);
     }
     fclose(file);
+}
+
+uint64_t process_raise_open_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return UINT64_MAX;
+    struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+    return setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur;
 }
 
 bool process_read_stat(pid_t pid, struct process_stat *out)

@@ -18,6 +18,9 @@
 /* Raises oom_score_adj of the calling process to `score`; a higher one stays. A kernel that refuses changes nothing. */
 void process_set_oom_score(int score);
 
+/* Raises the soft limit of open files to the hard one, for this process and those it will fork. The limit then. */
+uint64_t process_raise_open_files(void);
+
 /* Of /proc/<pid>/stat. Ticks are those of sysconf(_SC_CLK_TCK); times are those of all threads together. */
 struct process_stat {
     char state; /* 'Z': dead, and its parent has not asked yet */

@@ -6,6 +6,7 @@
  * second for what is measured, watched, or due.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -21,6 +22,7 @@
 
 #include "common/data_dir.h"
 #include "common/exit_status.h"
+#include "common/process.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
 #include "server/listen.h"
@@ -31,6 +33,7 @@
 #include "server/watch.h"
 #include "server/worker_set.h"
 
+#define OPEN_FILES_BESIDE 64 /* of a worker: what are no connections */
 #define TICK_MS 1000
 #define RECOVERY_PATIENCE_US 60000000ull /* what one sign of progress is good for */
 
@@ -378,6 +381,18 @@ static void forget_token(struct master *m)
     free(m->token_of_environment);
 }
 
+/* Whoever sets more connections than there can be learns it now, and not from clients. */
+static void check_open_files(const struct settings *settings)
+{
+    uint64_t limit = process_raise_open_files(), wanted = settings->max_connections;
+    if (limit >= wanted + OPEN_FILES_BESIDE)
+        return;
+    report(REPORT_WARNING,
+           "the limit of open files is %" PRIu64 ": a worker holds about %" PRIu64 " connections and not the %" PRIu64
+           " of TALEA_MAX_CONNECTIONS; raise the limit (LimitNOFILE=, ulimit -Hn) or lower the setting",
+           limit, limit > OPEN_FILES_BESIDE ? limit - OPEN_FILES_BESIDE : 0, wanted);
+}
+
 int master_serve(const char *config_path)
 {
     struct master m = {.state = MASTER_STARTING, .config_path = config_path, .pid = getpid()};
@@ -385,6 +400,7 @@ int master_serve(const char *config_path)
     report_set_process("master");
     if (load(&m) == 0 && open_listeners(&m) == 0) {
         setproctitle("-talead: master %s", m.settings.data_dir);
+        check_open_files(&m.settings);
         status = serve(&m);
     }
     forget_token(&m);

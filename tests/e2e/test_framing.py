@@ -2,11 +2,11 @@
 import json
 import re
 import socket
-import threading
 
 import pytest
 
 from harness import PATIENCE_S, debit, credit, draft, sale
+from raw_http import answers_in, ask, connect, read_all
 
 POST = b"POST /v1/transactions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 GET = b"GET /health HTTP/1.1\r\nHost: x\r\n"
@@ -78,40 +78,6 @@ CASES = {
     "another expectation": (POST + b"Content-Length: 2\r\nExpect: 200-maybe\r\n\r\n{}", 417, "100-continue"),
     "another expectation without a body": (GET + b"Expect: x\r\n\r\n", 417, "100-continue"),
 }
-
-
-def connect(ledger):
-    return socket.create_connection(("127.0.0.1", ledger.port), timeout=PATIENCE_S)
-
-
-def read_all(connection):
-    got = b""
-    while piece := connection.recv(65536):
-        got += piece
-    return got
-
-
-def ask(ledger, data):
-    """All that comes back until the server closes; this side stays open, so that nobody else ends it."""
-    with connect(ledger) as s:
-        sender = threading.Thread(target=lambda: s.sendall(data), daemon=True)
-        sender.start()
-        got = read_all(s)
-        sender.join(PATIENCE_S)
-        return got
-
-
-def answers_in(got):
-    """Each answer's status, fields and body, by its Content-Length."""
-    answers = []
-    while got:
-        head, got = got.split(b"\r\n\r\n", 1)
-        status = int(head[9:12])
-        fields = dict(re.findall(r"\r\n([^:\r]*): ([^\r]*)", head.decode().lower()))
-        length = int(fields.get("content-length", 0))
-        answers.append((status, fields, got[:length]))
-        got = got[length:]
-    return answers
 
 
 @pytest.fixture
