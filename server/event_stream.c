@@ -194,7 +194,7 @@ static void look_at(struct event_stream *stream, uint64_t now)
 {
     struct worker *w = stream->owner->worker;
     if (stream->state == STREAM_READY) {
-        if (now - stream->last_sent_ns >= KEEPALIVE_NS)
+        if (now - stream->last_sent_ns >= KEEPALIVE_NS || http_stream_is_half_closed(stream->http))
             send_piece(stream, BYTES_LITERAL(COMMENT));
     } else if (stream->state != STREAM_ENDED && w->draining && now - stream->last_sent_ns >= STALL_MAX_NS) {
         http_stream_abort(stream->http);

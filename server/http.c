@@ -410,6 +410,13 @@ void http_stream_end(struct http_stream *stream)
     h2o_send(stream->req, NULL, 0, H2O_SEND_STATE_FINAL);
 }
 
+bool http_stream_is_half_closed(const struct http_stream *stream)
+{
+    char octet;
+    h2o_socket_t *socket = stream->req->conn->callbacks->get_socket(stream->req->conn);
+    return recv(h2o_socket_get_fd(socket), &octet, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 void http_stream_abort(struct http_stream *stream)
 {
     h2o_socket_t *socket = stream->req->conn->callbacks->get_socket(stream->req->conn);

@@ -117,6 +117,8 @@ struct http_stream *http_stream_begin(struct http_request *request, const char *
 /* Not empty. The bytes are copied. */
 void http_stream_send(struct http_stream *stream, struct bytes bytes);
 void http_stream_end(struct http_stream *stream);
+/* Has its client closed its half? It may have left, which a write finds out, or still read. */
+bool http_stream_is_half_closed(const struct http_stream *stream);
 /* Breaks the connection, though the client has not taken what was sent. Its closed callback is called later. */
 void http_stream_abort(struct http_stream *stream);
 
