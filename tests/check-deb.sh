@@ -61,6 +61,7 @@ inside getent passwd talea >/dev/null || fail "there is no user talea"
 inside test -L /etc/systemd/system/multi-user.target.wants/talead.service || fail "the service is not enabled"
 inside test -e /etc/systemd/system/sockets.target.wants/talead.socket && fail "the socket is enabled"
 [ "$(stat -c '%a %U' "$root/etc/talea/talead.env")" = "600 root" ] || fail "others may read the token"
+inside test -f /usr/share/doc/talea/examples/go/main.go || fail "the examples are missing, or packed"
 token=$(cat "$root/etc/talea/talead.env")
 
 say "serve, post"

@@ -1,0 +1,3 @@
+module example.com/talea-client
+
+go 1.19
