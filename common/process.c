@@ -1,9 +1,11 @@
 #include "common/process.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 void process_set_oom_score(int score)
 {
@@ -25,6 +27,15 @@ uint64_t process_raise_open_files(void)
         return UINT64_MAX;
     struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
     return setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur;
+}
+
+uint32_t process_cpu_count(void)
+{
+    cpu_set_t set;
+    long count = sched_getaffinity(0, sizeof set, &set) == 0
+                     ? CPU_COUNT(&set)
+                     : sysconf(_SC_NPROCESSORS_ONLN); /* more than 1024 */
+    return count < 1 ? 1 : (uint32_t)count;
 }
 
 bool process_read_stat(pid_t pid, struct process_stat *out)

@@ -21,6 +21,9 @@ void process_set_oom_score(int score);
 /* Raises the soft limit of open files to the hard one, for this process and those it will fork. The limit then. */
 uint64_t process_raise_open_files(void);
 
+/* CPUs that the calling process may run on, 1 at least. */
+uint32_t process_cpu_count(void);
+
 /* Of /proc/<pid>/stat. Ticks are those of sysconf(_SC_CLK_TCK); times are those of all threads together. */
 struct process_stat {
     char state; /* 'Z': dead, and its parent has not asked yet */

@@ -7,17 +7,16 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/credential.h"
 #include "common/dotenv.h"
 #include "common/exit_status.h"
+#include "common/process.h"
 #include "common/report.h"
 #include "common/small_file.h"
 #include "common/yaml_doc.h"
@@ -163,17 +162,6 @@ static int check_db_url(const struct setting *setting, const struct found *found
     return 0;
 }
 
-static uint64_t cpu_count(uint64_t max)
-{
-    cpu_set_t set;
-    long count = sched_getaffinity(0, sizeof set, &set) == 0
-                     ? CPU_COUNT(&set)
-                     : sysconf(_SC_NPROCESSORS_ONLN); /* more than 1024 */
-    if (count < 1)
-        return 1;
-    return (uint64_t)count < max ? (uint64_t)count : max;
-}
-
 /* Checks the value and puts it into its field. */
 static int assign(const struct setting *setting, const struct found *found, struct settings *s,
                   struct complaints *complaints)
@@ -214,7 +202,8 @@ static int assign_default(const struct setting *setting, struct settings *s, str
     if (!setting->fallback)
         return 0;
     if (strcmp(setting->fallback, "cpus") == 0) {
-        *(uint64_t *)((char *)s + setting->offset) = cpu_count(setting->max);
+        uint64_t cpus = process_cpu_count();
+        *(uint64_t *)((char *)s + setting->offset) = cpus < setting->max ? cpus : setting->max;
         return 0;
     }
     return assign(setting, &found, s, complaints);

@@ -1,7 +1,6 @@
 #include "server/status.h"
 
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -322,12 +321,6 @@ static void view_head(struct status_view *v, const struct border *border)
     v->deepest_book = bytes_of(v->head.deepest_book, length);
 }
 
-static uint32_t cpu_count(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? (uint32_t)CPU_COUNT(&set) : 1;
-}
-
 void status_view(const struct status *s, const struct master *m, struct status_view *v)
 {
     static const char *const states[] = {"starting", "serving", "stopping"};
@@ -340,7 +333,7 @@ void status_view(const struct status *s, const struct master *m, struct status_v
         .uptime_s = ((uint64_t)clock_now_us() - m->border->started_at_us) / 1000000,
         .window_s = then ? (double)(now.at_ns - then->at_ns) / 1e9 : 0,
         .workers_wanted = m->workers_wanted,
-        .cpus = cpu_count(),
+        .cpus = process_cpu_count(),
     };
     view_head(v, m->border);
     for (uint32_t n = 0; n < WORKER_MAX; n++)
