@@ -108,12 +108,21 @@ static double share(double part, double whole)
     return whole <= 0 ? 0 : part >= whole ? 1 : part / whole;
 }
 
-/* Seconds that a share `q` of the fdatasyncs between the two took at the most, interpolated within its bucket. */
-static double sync_quantile_s(const struct sample *then, const struct sample *now, double q)
+/* Each commit is one fdatasync. */
+static uint64_t count_syncs(const struct sample *then, const struct sample *now)
 {
     uint64_t count = 0;
     for (unsigned b = 0; b <= FAST_BUCKET_COUNT; b++)
         count += now->sync_bucket[b] - then->sync_bucket[b];
+    return count;
+}
+
+/*
+ * Seconds that a share `q` of the fdatasyncs between the two, `count` of
+ * them, took at the most, interpolated within its bucket.
+ */
+static double sync_quantile_s(const struct sample *then, const struct sample *now, uint64_t count, double q)
+{
     double rank = q * (double)count, below = 0;
     for (unsigned b = 0; count && b <= FAST_BUCKET_COUNT; b++) {
         double in = (double)(now->sync_bucket[b] - then->sync_bucket[b]);
@@ -130,14 +139,12 @@ static void view_arbiter_rates(struct status_view *v, const struct sample *then,
 {
     double window_ns = (double)(now->at_ns - then->at_ns);
     double sync_ns = (double)(now->sync_ns - then->sync_ns), group_ns = (double)(now->group_ns - then->group_ns);
-    uint64_t commits = 0;
-    for (unsigned b = 0; b <= FAST_BUCKET_COUNT; b++)
-        commits += now->sync_bucket[b] - then->sync_bucket[b];
+    uint64_t commits = count_syncs(then, now);
     v->commits_per_s = (double)commits / v->window_s;
     v->drafts_per_s = (double)(now->drafts - then->drafts) / v->window_s;
     v->drafts_per_commit = commits ? (double)(now->drafts - then->drafts) / (double)commits : 0;
-    v->sync_p50_s = sync_quantile_s(then, now, 0.5);
-    v->sync_p99_s = sync_quantile_s(then, now, 0.99);
+    v->sync_p50_s = sync_quantile_s(then, now, commits, 0.5);
+    v->sync_p99_s = sync_quantile_s(then, now, commits, 0.99);
     v->sync_share = share(sync_ns, window_ns);
     v->decide_share = share(group_ns - sync_ns > 0 ? group_ns - sync_ns : 0, window_ns);
     v->idle_share = 1 - share(sync_ns + v->decide_share * window_ns, window_ns);
@@ -201,7 +208,6 @@ static enum status_limit limit_of(const struct status_view *v, enum arbiter_stat
         return LIMIT_MACHINE;
     return v->worker_cpu_share >= WORKER_BUSY ? LIMIT_WORKERS : LIMIT_CLIENTS;
 }
-
 
 static void say_limit(struct status_view *v)
 {
