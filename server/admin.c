@@ -86,7 +86,7 @@ static void print_json(const struct buffer *text, int status)
     struct json_text *j = json_text_create(&out);
     json_open_object(j);
     json_key(j, "done");
-    json_verbatim(j, status == EXIT_STATUS_OK ? BYTES_LITERAL("true") : BYTES_LITERAL("false"));
+    json_bool(j, status == EXIT_STATUS_OK);
     json_key(j, "messages");
     json_open_array(j);
     for (size_t at = 0; at < text->len;) {

@@ -372,18 +372,17 @@ static void print_result(const struct backup *b, uint64_t took_ns)
 
 static void print_json(const struct backup *b, uint64_t took_ns)
 {
-    char head[2 * SHA256_SIZE + 1], seconds[32];
+    char head[2 * SHA256_SIZE + 1];
     struct buffer out = {0};
     struct json_text *j = json_text_create(&out);
     sha256_format(&b->tour.mark.chain, head);
-    int length = snprintf(seconds, sizeof seconds, "%.3f", (double)took_ns / 1e9);
     json_open_object(j);
     json_key(j, "batches");
     json_unsigned(j, b->batches);
     json_key(j, "bytes");
     json_unsigned(j, b->bytes);
     json_key(j, "seconds");
-    json_verbatim(j, bytes_of(seconds, (size_t)length));
+    json_number(j, (double)took_ns / 1e9, 3);
     json_field(j, "head", bytes_of_string(head));
     json_key(j, "position");
     json_unsigned(j, b->tour.mark.position);

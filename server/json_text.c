@@ -7,6 +7,9 @@
 #include "server/json_text.h"
 
 #include <assert.h>
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <yajl/yajl_gen.h>
@@ -109,6 +112,19 @@ void json_unsigned(struct json_text *j, u128 n)
     char text[U128_TEXT_MAX];
     int length = u128_format(n, text);
     expect_ok(yajl_gen_number(j->gen, text, (size_t)length));
+}
+
+void json_number(struct json_text *j, double n, int decimals)
+{
+    char text[DBL_MAX_10_EXP + 16]; /* and a sign, a point, decimals, NUL */
+    assert(isfinite(n) && decimals >= 0 && decimals <= 9);
+    int length = snprintf(text, sizeof text, "%.*f", decimals, n);
+    expect_ok(yajl_gen_number(j->gen, text, (size_t)length));
+}
+
+void json_bool(struct json_text *j, bool b)
+{
+    expect_ok(yajl_gen_bool(j->gen, b));
 }
 
 void json_null(struct json_text *j)

@@ -1,6 +1,4 @@
 /* The status for programs. Rates and shares have three or six decimals; a share of 1 is all of it. */
-#include <stdio.h>
-
 #include "common/uuid7.h"
 #include "server/json_text.h"
 #include "server/status.h"
@@ -19,10 +17,8 @@ static void count(struct json_text *j, const char *key, uint64_t value)
 
 static void number(struct json_text *j, const char *key, double value, int decimals)
 {
-    char digits[64];
-    int length = snprintf(digits, sizeof digits, "%.*f", decimals, value);
     json_key(j, key);
-    json_verbatim(j, bytes_of(digits, (size_t)length));
+    json_number(j, value, decimals);
 }
 
 static void write_head(struct json_text *j, const struct ledger_head *head)
@@ -125,7 +121,7 @@ void status_write_json(struct buffer *out, const struct status_view *v)
     text(j, "limit", status_limit_word(v->limit));
     text(j, "limit_sentence", v->limit_sentence);
     json_key(j, "more_workers_help");
-    json_verbatim(j, v->more_workers_help ? BYTES_LITERAL("true") : BYTES_LITERAL("false"));
+    json_bool(j, v->more_workers_help);
     text(j, "advice", v->advice);
     json_close_object(j);
     json_text_destroy(&j);
