@@ -2,8 +2,8 @@
 
 /*
  * Each finds its ledger, asks over the control socket and prints what it is
- * told. What takes time is asked for again until it is
- * done. `talead books` asks whether the ledger is served, and reads its index.
+ * told. What takes time is asked for again until it is done. `talead books`
+ * asks whether the ledger is served, and reads its index.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -175,30 +175,16 @@ int workers_command(const struct arguments *arguments)
     return status;
 }
 
-int reload_command(const struct arguments *arguments)
-{
-    struct call c;
-    struct buffer text = {0};
-    int status = begin("reload", arguments, &c);
-    if (status == EXIT_STATUS_OK)
-        status = print_outcome(&c, &text, ask(&c, "reload", NULL, &text));
-    buffer_free(&text);
-    end(&c);
-    return status;
-}
+/* Has something done, and leaves in `text` what there is to tell. An exit status. */
+typedef int order_fn(struct call *c, const struct arguments *arguments, struct buffer *text);
 
-int stop_command(const struct arguments *arguments)
+static int give_order(const char *name, const struct arguments *arguments, order_fn *order)
 {
     struct call c;
     struct buffer text = {0};
-    int status = begin("stop", arguments, &c);
+    int status = begin(name, arguments, &c);
     if (status == EXIT_STATUS_OK) {
-        status = ask(&c, "stop", argument_given(arguments, "--fast") ? "fast" : NULL, &text);
-        if (status == EXIT_STATUS_OK) {
-            control_wait_for_end(c.fd);
-            buffer_clear(&text);
-            buffer_append_string(&text, "stopped\n");
-        }
+        status = order(&c, arguments, &text);
         status = print_outcome(&c, &text, status);
     }
     buffer_free(&text);
@@ -206,10 +192,38 @@ int stop_command(const struct arguments *arguments)
     return status;
 }
 
+static int reload(struct call *c, const struct arguments *arguments, struct buffer *text)
+{
+    (void)arguments;
+    return ask(c, "reload", NULL, text);
+}
+
+int reload_command(const struct arguments *arguments)
+{
+    return give_order("reload", arguments, reload);
+}
+
+static int stop(struct call *c, const struct arguments *arguments, struct buffer *text)
+{
+    int status = ask(c, "stop", argument_given(arguments, "--fast") ? "fast" : NULL, text);
+    if (status == EXIT_STATUS_OK) {
+        control_wait_for_end(c->fd);
+        buffer_clear(text);
+        buffer_append_string(text, "stopped\n");
+    }
+    return status;
+}
+
+int stop_command(const struct arguments *arguments)
+{
+    return give_order("stop", arguments, stop);
+}
+
 /* Orders one, and waits for it. */
-static int make_snapshot(struct call *c, struct buffer *text)
+static int make_snapshot(struct call *c, const struct arguments *arguments, struct buffer *text)
 {
     char order[32];
+    (void)arguments;
     int status = ask(c, "snapshot", NULL, text);
     if (status != EXIT_STATUS_OK)
         return status;
@@ -223,14 +237,7 @@ static int make_snapshot(struct call *c, struct buffer *text)
 
 int snapshot_command(const struct arguments *arguments)
 {
-    struct call c;
-    struct buffer text = {0};
-    int status = begin("snapshot", arguments, &c);
-    if (status == EXIT_STATUS_OK)
-        status = print_outcome(&c, &text, make_snapshot(&c, &text));
-    buffer_free(&text);
-    end(&c);
-    return status;
+    return give_order("snapshot", arguments, make_snapshot);
 }
 
 /* --- books --- */
