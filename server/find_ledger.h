@@ -18,8 +18,4 @@
 /* 0, or EINVAL. No setting but the ledger's place is looked at when --db-url names it. The string is to be freed. */
 int find_ledger(const struct arguments *arguments, char **data_dir) __attribute__((warn_unused_result));
 
-/* All settings as `talead serve` takes them, but for the ledger of --db-url. 0 (settings_free releases), or EINVAL. */
-int find_ledger_settings(const struct arguments *arguments, struct settings *out)
-    __attribute__((warn_unused_result));
-
 #endif
