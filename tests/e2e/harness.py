@@ -41,6 +41,23 @@ def is_running(pid):
         return False
 
 
+def processes():
+    """(pid, parent, title) of all that run."""
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat") as f:
+                parent = int(f.read().rsplit(")", 1)[1].split()[1])
+            with open(f"/proc/{name}/cmdline", errors="replace") as f:
+                title = f.read().split("\0")[0].strip()
+        except (OSError, IndexError):
+            continue
+        found.append((int(name), parent, title))
+    return found
+
+
 def free_port():
     """Below the ports that the kernel gives to connections: else one could take it while a ledger is restarted."""
     while True:
@@ -163,20 +180,14 @@ class Ledger:
 
     def children(self):
         """(pid, title) of the master's children."""
-        found = []
-        for name in os.listdir("/proc"):
-            if not name.isdigit():
-                continue
-            try:
-                with open(f"/proc/{name}/stat") as f:
-                    parent = int(f.read().rsplit(")", 1)[1].split()[1])
-                with open(f"/proc/{name}/cmdline", errors="replace") as f:
-                    title = f.read().split("\0")[0].strip()
-            except (OSError, IndexError):
-                continue
-            if parent == self.pid:
-                found.append((int(name), title))
-        return found
+        return [(pid, title) for pid, parent, title in processes() if parent == self.pid]
+
+    def all_pids(self):
+        """The master, its children, and theirs."""
+        found, pids = processes(), [self.pid]
+        for pid in pids:
+            pids += [child for child, parent, _ in found if parent == pid]
+        return pids
 
     def arbiter_pid(self):
         return next((p for p, title in self.children() if title.startswith("talead: arbiter")), None)
@@ -194,9 +205,9 @@ class Ledger:
         self.process = None
         return time.monotonic() - begin
 
-    def kill9(self):
-        """SIGKILL for the master and all its children at once, as a power cut would do to processes."""
-        pids = [self.pid] + [p for p, _ in self.children()]
+    def kill9(self, pids=None):
+        """SIGKILL for all, in this order, as a power cut would do to processes; when none was left."""
+        pids = pids or self.all_pids()
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -205,6 +216,7 @@ class Ledger:
         self.process.wait()
         wait_until(lambda: not any(is_running(p) for p in pids), "all processes to be gone")
         self.process = None
+        return time.monotonic()
 
     def wait_for_snapshot(self):
         folder = os.path.join(self.dir, "snapshots")

@@ -7,7 +7,6 @@ import argparse
 import os
 import random
 import re
-import signal
 import sys
 import threading
 import time
@@ -15,7 +14,7 @@ import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 
-from harness import Ledger, SANITIZER, credit, debit, draft, is_running, quote, sale, wait_until  # noqa: E402
+from harness import Ledger, SANITIZER, credit, debit, draft, quote, sale  # noqa: E402
 
 BOOKS = ["a", "b", "c", "d"]
 # Every few dozen posts meet a new segment, a snapshot, a spill of keys and keys that are no longer in memory.
@@ -339,31 +338,6 @@ def check_deaths(text, allowed=(9,)):
     assert not strange, f"processes died by themselves, of signals {strange}"
     ended = re.search(r"^.*(?:arbiter|worker \d+) \d+ .*\(status \d+\);.*$", text, re.MULTILINE)
     assert not ended, f"a process ended by itself: {ended.group(0)}"
-
-
-def all_pids(ledger):
-    """The master, its children, and theirs."""
-    pids = [ledger.pid]
-    for pid in pids:
-        try:
-            for thread in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{thread}/children") as f:
-                    pids += [int(p) for p in f.read().split()]
-        except OSError:
-            continue
-    return pids
-
-
-def kill_all(ledger, pids):
-    """SIGKILL for each in this order, and none is left: when that was."""
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    ledger.process.wait()
-    wait_until(lambda: not any(is_running(p) for p in pids), "all processes to be gone")
-    return time.monotonic()
 
 
 def process_state(pid):

@@ -14,9 +14,8 @@ import sys
 import time
 
 import full_disk
-from crash_load import (BOOKS, FREQUENT, Ledger, Load, Record, all_pids, arguments, check, is_running, kill_all, run,
-                        start_measured)
-from harness import PATIENCE_S, credit, debit, draft, sale, wait_until
+from crash_load import (BOOKS, FREQUENT, Ledger, Load, Record, arguments, check, run, start_measured)
+from harness import PATIENCE_S, credit, debit, draft, is_running, sale, wait_until
 from step_order import Steps, answered_too_early, final_failures, inside, log_file, went_on
 from system_calls import Attached, Injection, Trace, has_fired, under, why_not
 
@@ -125,7 +124,7 @@ class Faults:
 
     def kill_everything(self):
         self.killed_at = time.time()
-        kill_all(self.ledger, all_pids(self.ledger))
+        self.ledger.kill9()
 
     # --- what was seen ---
 
@@ -227,7 +226,7 @@ class Faults:
         """The fault is over. A strace that is killed leaves those stopped that it was about to let go."""
         if strace.detach():
             return
-        for pid in all_pids(self.ledger):
+        for pid in self.ledger.all_pids():
             try:
                 os.kill(pid, signal.SIGCONT)
             except ProcessLookupError:
@@ -254,9 +253,10 @@ class Faults:
         deadline = time.monotonic() + STARTS_S
         wait_until(lambda: self.is_decided() or time.monotonic() > deadline, "the start")
         time.sleep(self.rng.random() * 0.2)
+        process = self.ledger.process
         self.kill_everything()
         wait_until(lambda: not is_running(tracer), "strace to leave")
-        ended = self.ledger.process.returncode
+        ended = process.returncode
         assert ended in (-9, 1, 127), f"a start that met {fault} ended with {ended}:\n{self.text()}"
         assert ended == -9 or self.text().strip(), f"a start that met {fault} ended without a word"
 

@@ -10,9 +10,8 @@ import signal
 import sys
 import time
 
-from crash_load import (BOOKS, FREQUENT, Ledger, Load, Record, all_pids, arguments, check, check_deaths, is_running,
-                        kill_all, run, start_measured)
-from harness import wait_until
+from crash_load import (BOOKS, FREQUENT, Ledger, Load, Record, arguments, check, check_deaths, run, start_measured)
+from harness import is_running, wait_until
 
 ROUNDS_OF_A_LEDGER = 25
 FULL_CHECK_EVERY = 10
@@ -55,12 +54,12 @@ class Kill:
 
     def kill_everything(self):
         """One after another, in any order, as fast as it goes."""
-        pids = all_pids(self.ledger)
+        pids = self.ledger.all_pids()
         self.rng.shuffle(pids)
-        return kill_all(self.ledger, pids)
+        return self.ledger.kill9(pids)
 
     def kill_master(self):
-        pids = all_pids(self.ledger)
+        pids = self.ledger.all_pids()
         begin = time.monotonic()
         os.kill(self.ledger.pid, signal.SIGKILL)
         self.ledger.process.wait()

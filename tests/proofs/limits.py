@@ -26,9 +26,9 @@ import limit_cases as cases  # noqa: E402
 from crash_load import check_deaths  # noqa: E402
 from harness import PATIENCE_S, SANITIZER, TALEAD, Ledger, clean_environment, quote  # noqa: E402
 from limit_cases import BATCH_MAX, BODY_MAX, NESTING_MAX, account, asset, draft, pair, posting, write  # noqa: E402
-from model import DERIVED, Difference, differs, outcome, shortened  # noqa: E402
+from model import DERIVED, Difference, conclude, differs, outcome, shortened  # noqa: E402
 from reference_forms import ANY_REASON, I64_MAX, I64_MIN, parse_time, read_json, read_number  # noqa: E402
-from reference_ledger import BOOK_REPEATED_MAX, Impossible, ReferenceLedger  # noqa: E402
+from reference_ledger import BOOK_REPEATED_MAX, ReferenceLedger  # noqa: E402
 
 SETTINGS = {"log_segment_max": 4 << 20, "log_snapshot_every": 2000, "log_idem_hot_cap": 300}
 READABLE_MAX = 400000  # bytes of names in a target: the HTTP library takes about 417700 for the whole head
@@ -55,6 +55,7 @@ def digest(data):
 
 class Limits:
     def __init__(self, seed):
+        self.seed = seed
         self.rng = random.Random(seed)
         self.ledger = Ledger(workers=2, **SETTINGS)
         self.reference = ReferenceLedger(BATCH_MAX)
@@ -671,20 +672,10 @@ def main():
     arguments = parser.parse_args()
     sys.set_int_max_str_digits(DIGITS_MAX)
     limits = Limits(arguments.seed)
-    begun = time.monotonic()
-    try:
-        limits.run(arguments)
-    except (Difference, Impossible, AssertionError, OSError, EOFError, subprocess.TimeoutExpired) as fault:
-        print(f"limits: seed {arguments.seed}: {shortened(limits.doing)}\n{type(fault).__name__}: {fault}")
-        print(f"the ledger and its messages are kept in {limits.ledger.home}")
-        if limits.ledger.is_up():
-            limits.ledger.kill9()
-        return 1
-    limits.ledger.close()
-    f = limits.figures
-    print(f"limits: {f['accepted']} things accepted, {f['refused']} refused, each read back, streamed, dumped, "
-          f"restarted, rebuilt: 0 differences, {time.monotonic() - begun:.0f} s, seed {arguments.seed}")
-    return 0
+    return conclude(
+        "limits", limits, lambda: limits.run(arguments), lambda: f"seed {limits.seed}",
+        lambda f: f"{f['accepted']} things accepted, {f['refused']} refused, each read back, streamed, dumped, "
+                  "restarted, rebuilt")
 
 
 if __name__ == "__main__":

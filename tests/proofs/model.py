@@ -10,6 +10,7 @@ import http.client
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 
@@ -65,6 +66,7 @@ def outcome(read, *arguments):
 
 class Model:
     def __init__(self, seed, wreck_every):
+        self.seed = seed
         self.rng = random.Random(seed)
         self.wreck_every = wreck_every
         self.ledger = Ledger(workers=2, **SETTINGS)
@@ -425,6 +427,22 @@ class Model:
         self.figures["restarts"] += 1
 
 
+def conclude(name, subject, prove, say_where, say_what):
+    """The exit status: 1 with what was found, where, and where it lies, or 0 with the figures."""
+    begun = time.monotonic()
+    try:
+        prove()
+    except (Difference, Impossible, AssertionError, OSError, EOFError, subprocess.TimeoutExpired) as fault:
+        print(f"{name}: {say_where()}: {shortened(subject.doing)}\n{type(fault).__name__}: {fault}")
+        print(f"the ledger and its messages are kept in {subject.ledger.home}")
+        if subject.ledger.is_up():
+            subject.ledger.kill9()
+        return 1
+    subject.ledger.close()
+    print(f"{name}: {say_what(subject.figures)}, 0 differences, {time.monotonic() - begun:.0f} s, seed {subject.seed}")
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=5000)
@@ -433,21 +451,12 @@ def main():
     parser.add_argument("--check-every", type=int, default=5000, help="steps between comparisons of everything")
     arguments = parser.parse_args()
     model = Model(arguments.seed, arguments.wreck_every)
-    begun = time.monotonic()
-    try:
-        model.run(arguments.steps, arguments.check_every)
-    except (Difference, Impossible, AssertionError, OSError, EOFError) as fault:
-        print(f"model: step {model.step} of seed {arguments.seed}: {shortened(model.doing)}\n{type(fault).__name__}: {fault}")
-        print(f"the ledger and its messages are kept in {model.ledger.home}")
-        if model.ledger.is_up():
-            model.ledger.kill9()
-        return 1
-    model.ledger.close()
-    f = model.figures
-    print(f"model: {model.step} steps, {f['accepted']} posts accepted, {f['refused']} refused, {f['replayed']} replayed, "
-          f"{f['restarts']} restarts, {f['kills']} kills, {f['cut off']} posts cut off ({f['adopted']} had been done), "
-          f"{f['comparisons']} comparisons, 0 differences, {time.monotonic() - begun:.0f} s, seed {arguments.seed}")
-    return 0
+    return conclude(
+        "model", model, lambda: model.run(arguments.steps, arguments.check_every),
+        lambda: f"step {model.step} of seed {model.seed}",
+        lambda f: f"{model.step} steps, {f['accepted']} posts accepted, {f['refused']} refused, {f['replayed']} "
+                  f"replayed, {f['restarts']} restarts, {f['kills']} kills, {f['cut off']} posts cut off "
+                  f"({f['adopted']} had been done), {f['comparisons']} comparisons")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import threading
 import time
 import uuid
 
-from crash_load import (BOOKS, FREQUENT, Ledger, Load, Record, all_pids, arguments, check, check_deaths, kill_all,
-                        process_state, run, start_measured)
+from crash_load import (BOOKS, FREQUENT, Ledger, Load, Record, arguments, check, check_deaths, process_state, run,
+                        start_measured)
 from crashable_disk import Disk, has_dirty_pages, why_not, write_back_some
 from harness import wait_until
 
@@ -79,7 +79,7 @@ class Power:
     def kill(self):
         if not self.ledger.is_up():
             return
-        kill_all(self.ledger, all_pids(self.ledger))
+        self.ledger.kill9()
 
     def signal(self, pids, number):
         for pid in pids:
@@ -100,7 +100,7 @@ class Power:
                 break
             self.signal(arbiter, signal.SIGCONT)
             time.sleep(self.rng.random() * 0.002)
-        self.signal(all_pids(self.ledger), signal.SIGSTOP)
+        self.signal(self.ledger.all_pids(), signal.SIGSTOP)
         if self.rng.random() < 0.8:
             write_back_some(self.ledger.dir, self.rng)
 
