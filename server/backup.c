@@ -207,26 +207,12 @@ static int copy_first_header(struct backup *b)
     return error == EUCLEAN ? error : error ? failed(b, "read the log of", b->ledger, error) : finish_segment(b);
 }
 
-static uint64_t end_of_log(const char *data_dir)
-{
-    struct segment_list list;
-    struct log_scan *s;
-    uint64_t end = 0;
-    if (segment_list_read(data_dir, &list) == 0 && list.count > 0 &&
-        log_scan_open(data_dir, list.positions[list.count - 1], UINT64_MAX, &s) == 0) {
-        end = log_scan_segment(s) + log_scan_size(s);
-        log_scan_close(&s);
-    }
-    segment_list_free(&list);
-    return end;
-}
-
 static int copy_log(struct backup *b, uint64_t end)
 {
     b->tour = (struct log_tour){.data_dir = b->ledger, .fault = &b->fault, .visit = copy_batch, .context = b};
     if (b->have.position)
         b->tour.mark = b->last;
-    b->log_bytes = end == UINT64_MAX ? end_of_log(b->ledger) : end;
+    b->log_bytes = end == UINT64_MAX ? log_tour_file_end(b->ledger) : end;
     progress_begin(&b->progress, "copying the log", NULL, NULL);
     bool behind = end < b->have.position;
     int error = behind ? 0 : log_tour_go(&b->tour, end);

@@ -217,6 +217,19 @@ int log_tour_ledger(const char *data_dir, struct uuid *out, struct fault *fault)
                  : 0;
 }
 
+uint64_t log_tour_file_end(const char *data_dir)
+{
+    struct segment_list list;
+    struct log_scan *last = NULL;
+    uint64_t end = 0;
+    if (segment_list_read(data_dir, &list) == 0 && list.count > 0 &&
+        log_scan_open(data_dir, list.positions[list.count - 1], UINT64_MAX, &last) == 0)
+        end = log_scan_segment(last) + log_scan_size(last);
+    log_scan_close(&last);
+    segment_list_free(&list);
+    return end;
+}
+
 /* Beside a server that is still recovering there may be an index that must not be opened. */
 static int check_index(const char *data_dir, struct fault *fault)
 {

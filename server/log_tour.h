@@ -49,6 +49,9 @@ int log_tour_go(struct log_tour *tour, uint64_t end) __attribute__((warn_unused_
 /* Whose log is it? 0, or EUCLEAN with the fault set. */
 int log_tour_ledger(const char *data_dir, struct uuid *out, struct fault *fault) __attribute__((warn_unused_result));
 
+/* Position behind the last segment's file, space that was written ahead included; 0 when it cannot be read. */
+uint64_t log_tour_file_end(const char *data_dir);
+
 /*
  * Up to where may it be read? When the directory is locked, to what the index
  * holds: only that is known to be durable. Else to the end: UINT64_MAX.

@@ -20,7 +20,6 @@
 #include "common/data_dir.h"
 #include "common/exit_status.h"
 #include "common/index_state.h"
-#include "common/log_reader.h"
 #include "common/report.h"
 #include "common/snapshot_file.h"
 #include "server/audit_index.h"
@@ -286,21 +285,10 @@ static char *path_of_snapshot(const struct verify *v)
 
 static int begin(struct verify *v)
 {
-    struct segment_list list;
-    struct log_scan *first;
-    int error = segment_list_read(v->data_dir, &list);
-    if (error || list.count == 0 || list.positions[0] != 0) {
-        segment_list_free(&list);
-        return log_tour_go(&v->tour, UINT64_MAX); /* it says what is wrong */
-    }
-    uint64_t last = list.positions[list.count - 1];
-    segment_list_free(&list);
-    if (log_scan_open(v->data_dir, 0, UINT64_MAX, &first) != 0) {
-        log_scan_close(&first);
-        return log_tour_go(&v->tour, UINT64_MAX);
-    }
-    struct uuid ledger = log_scan_header(first)->ledger;
-    log_scan_close(&first);
+    struct uuid ledger;
+    int error = 0;
+    if (log_tour_ledger(v->data_dir, &ledger, &v->fault) != 0)
+        return log_tour_go(&v->tour, UINT64_MAX); /* it says more of what is wrong */
     if (v->from) {
         char *file = path_of_snapshot(v);
         error = audit_snapshot_load(file, v->ledger, &v->tour.mark, &v->fault);
@@ -309,9 +297,8 @@ static int begin(struct verify *v)
         free(file);
     }
     v->begun_at = v->tour.mark.position;
-    if (log_scan_open(v->data_dir, last, UINT64_MAX, &first) == 0)
-        v->log_bytes = last + log_scan_size(first) - v->begun_at;
-    log_scan_close(&first);
+    uint64_t end = log_tour_file_end(v->data_dir);
+    v->log_bytes = end > v->begun_at ? end - v->begun_at : 0;
     if (error == 0)
         error = open_keys(v, ledger);
     return error ? error : open_index(v, ledger);
