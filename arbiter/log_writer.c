@@ -126,6 +126,18 @@ int log_create(const char *data_dir, struct log_head *out)
     return error;
 }
 
+/* Recovery has proved the batch, but no CRC and no chain value covers its padding. */
+static int clear_padding(uint8_t *batch, size_t length)
+{
+    struct batch_header header;
+    if (batch_header_decode(batch, &header) != 0 || batch_disk_length(header.payload_length) != length)
+        return EIO; /* it is no longer what was read */
+    size_t told = BATCH_HEADER_BYTES + (size_t)header.payload_length + SHA256_SIZE;
+    memset(batch + told, 0, length - told);
+    return 0;
+}
+
+/* The last batch, which lies between these offsets; when they are equal, there is none. */
 static int write_again(int fd, uint64_t from, uint64_t to)
 {
     size_t length = (size_t)(to - from);
@@ -133,7 +145,11 @@ static int write_again(int fd, uint64_t from, uint64_t to)
     if (!bytes)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     ssize_t n = pread(fd, bytes, length, (off_t)from);
-    int error = n < 0 ? errno : (size_t)n != length ? EIO : write_fully(fd, bytes, length, (off_t)from);
+    int error = n < 0 ? errno : (size_t)n != length ? EIO : 0;
+    if (error == 0 && length > 0)
+        error = clear_padding(bytes, length);
+    if (error == 0)
+        error = write_fully(fd, bytes, length, (off_t)from);
     free(bytes);
     return error;
 }

@@ -106,6 +106,18 @@ static int apply_events(struct verify *v, const struct tour_batch *batch, const 
     return 0;
 }
 
+/* No CRC and no chain value covers it, but talead(8) never writes anything else there than zeros. */
+static int check_padding(struct verify *v, const struct tour_batch *batch)
+{
+    size_t told = BATCH_HEADER_BYTES + batch->payload.len + SHA256_SIZE;
+    for (size_t at = told; at < batch->whole.len; at++)
+        if (batch->whole.base[at] != 0)
+            return fault_set(&v->fault, "damaged: %s at offset %" PRIu64 ": the batch is padded with other than zeros; "
+                             "restore this file from a backup", batch->path,
+                             batch->header->position - batch->segment->position + at);
+    return 0;
+}
+
 static int index_unreadable(struct verify *v, int error)
 {
     return fault_set(&v->fault, "cannot read the index in %s: %s; talead reindex makes it anew", v->data_dir,
@@ -124,6 +136,8 @@ static int visit(void *context, const struct tour_batch *batch)
     error = apply_events(v, batch, in_index ? &rows : NULL);
     if (begin)
         index_reader_end(v->index.reader);
+    if (error == 0)
+        error = check_padding(v, batch);
     meet(v, batch->after);
     progress_step(&v->progress, batch->after->position - v->begun_at, v->log_bytes);
     return error;

@@ -117,6 +117,30 @@ def test_a_torn_tail_is_no_damage(make_ledger):
     assert "torn tail of" in assert_whole(ledger.dir)
 
 
+def paddings(path):
+    """Of each batch the offsets at which its padding begins and ends."""
+    with open(path, "rb") as f:
+        data = f.read()
+    return [(at + 80 + int.from_bytes(data[at + 4:at + 8], "little"), at + length) for at, length, _, _ in batches(data)]
+
+
+def test_what_pads_the_last_batch_is_zero_again_after_a_start(make_ledger):
+    """The CRC and the chain prove the batch without its padding, so a start takes it, and writes it anew."""
+    ledger = filled(make_ledger, log_segment_max=1 << 20)
+    path = ledger.segments()[-1]
+    for n in range(1, 9):
+        ledger.post(sale("a", "y" * n))
+        begin, end = paddings(path)[-1]
+        if begin < end:
+            break
+    ledger.kill9()
+    flip(path, end - 1)
+    assert_damaged(ledger.dir, f"damaged: {path} at offset {end - 1}: ")
+    ledger.start()
+    ledger.post(sale("a", "behind it"))
+    assert_whole(ledger.dir)
+
+
 # --- damaged ones: the log ---
 
 def test_every_kind_of_byte_in_the_log_is_watched(make_ledger):
@@ -130,6 +154,21 @@ def test_every_kind_of_byte_in_the_log_is_watched(make_ledger):
             flip(path, offset)
             assert_damaged(ledger.dir, f"damaged: {path} at offset {where}:")
             flip(path, offset)
+    assert_whole(ledger.dir)
+
+
+def test_every_byte_that_pads_a_batch_is_watched(make_ledger):
+    """No CRC and no chain value covers it; the format says that it is zero. All the rest is whole, and dumped."""
+    ledger = filled(make_ledger)
+    ledger.stop()
+    padded = [(path, offset) for path in ledger.segments() for at in paddings(path) for offset in range(*at)]
+    assert len(padded) > 20
+    events = ledger.admin("dump", ledger.dir).stdout
+    for path, offset in padded[:10] + padded[-10:]:
+        flip(path, offset)
+        assert_damaged(ledger.dir, f"damaged: {path} at offset {offset}: the batch is padded with other than zeros")
+        assert ledger.admin("dump", ledger.dir).stdout == events
+        flip(path, offset)
     assert_whole(ledger.dir)
 
 
