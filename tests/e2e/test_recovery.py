@@ -391,6 +391,7 @@ def test_another_ledgers_snapshot_is_named_and_is_no_witness(make_ledger):
         one.set_up("shop")
         for n in range(posts):
             one.post(sale("shop", f"k{n}"))
+        assert one.admin("snapshot").returncode == 0
         one.stop()
     newest = sorted(os.listdir(os.path.join(other.dir, "snapshots")))[-1]
     foreign = os.path.join(ledger.dir, "snapshots", newest)
