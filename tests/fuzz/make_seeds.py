@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""Writes a seed corpus: bodies and targets of the shared vectors, and messages and logs forged whole.
+
+    make_seeds.py FOLDER      # FOLDER/<target>/<name>
+
+What a target's first octets mean is said on top of it. The corpus in the tree began as this, plus what `make
+fuzz-merge` found worth keeping; run it again for a new target, and merge.
+"""
+import hashlib
+import json
+import os
+import re
+import struct
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
+from log_forge import crc32c  # noqa: E402
+
+VECTORS = os.path.join(HERE, "..", "e2e", "vectors")
+LEDGER = bytes(range(1, 17))
+READERS = {"/v1/transactions": 0, "/v1/transactions/batch": 1, "/v1/assets": 2, "/v1/accounts": 3}
+
+
+def vectors():
+    for name in sorted(os.listdir(VECTORS)):
+        with open(os.path.join(VECTORS, name)) as f:
+            for line in f:
+                step = json.loads(line)
+                if "path" in step:
+                    yield step
+
+
+def body_of(step):
+    if "body" in step:
+        return json.dumps(step["body"], separators=(",", ":"), ensure_ascii=False).encode()
+    return next((step[k].encode() for k in ("text", "raw") if isinstance(step.get(k), str)), None)
+
+
+# --- MessagePack, as far as it is needed ---
+
+def pack(value):
+    if value is None:
+        return b"\xc0"
+    if isinstance(value, int):
+        if 0 <= value < 128:
+            return bytes([value])
+        return b"\xd3" + struct.pack(">q", value) if value < 1 << 63 else b"\xcf" + struct.pack(">Q", value)
+    if isinstance(value, str):
+        octets = value.encode()
+        return (bytes([0xa0 | len(octets)]) if len(octets) < 32 else b"\xd9" + bytes([len(octets)])) + octets
+    if isinstance(value, bytes):
+        return b"\xc4" + bytes([len(value)]) + value
+    assert isinstance(value, list) and len(value) < 16
+    return bytes([0x90 | len(value)]) + b"".join(map(pack, value))
+
+
+def draft(key, *postings, refs=(), metadata=None, occurred=None):
+    return [key, [list(p) for p in postings], [list(r) for r in refs], metadata, occurred]
+
+
+POST = draft("k1", ("a", 5, "USD", 0), ("b", 5, "USD", 1))
+RICH = draft("k2", ("c", 3, "USD", 0), ("b", 3, "USD", 1), refs=[("order", "1")], metadata=b'{"a":[1]}',
+             occurred=[1700000000, 500000000])
+EXTREME = draft("k3", ("a", (1 << 63) - 1, "USD", 0), ("b", (1 << 63) - 1, "USD", 1))
+OVER = draft("k4", ("c", 9, "USD", 0), ("b", 9, "USD", 1), ("d", 1, "EUR", 0), ("a", 0, "EUR", 1))
+BELOW = draft("k5", ("b", 1, "USD", 0), ("a", 1, "USD", 1))
+ASSET = ["BTC", 2, "bitcoin", None, 8, "Bitcoin"]
+FIAT = ["USD", 1, None, None, 2, "US Dollar"]
+ACCOUNT = ["cash", "USD", 1, 1, -100]
+PLAIN = ["sales", "USD", 3, 0, None]
+
+
+def submission(kind, count, *parts):
+    return b"\0" + struct.pack("<IIQQQ", kind, count, 1, 1, 1) + b"".join(map(pack, parts))
+
+
+def verdict(code, posting=0, a=0, b=0, seq=0, at=0, reason=0, deduplicated=0):
+    return struct.pack("<BBBBIIIqqQq16s", code, reason, deduplicated, 0, posting, 1, 0, a, b, seq, at, LEDGER)
+
+
+def completion(*verdicts, count=None):
+    head = struct.pack("<QII", 1, len(verdicts) if count is None else count, 0)
+    return b"\1" + bytes([len(verdicts) - 1]) + head + b"".join(verdicts)
+
+
+def record(position, payload):
+    check = (position ^ position >> 32 ^ 0x7a1ea001) & 0xffffffff
+    return struct.pack("<II", len(payload), check) + payload + b"\0" * (-len(payload) % 8)
+
+
+def ring(head, content, published=None):
+    counters = struct.pack("<QQ", head, len(content) if published is None else published)
+    return b"\2" + counters + content
+
+
+def wrapped_ring():
+    content = bytearray(256)
+    content[240:248] = struct.pack("<II", 0xffffffff, 240 ^ 0x7a1ea001)
+    content[0:24] = record(256, b"sixteen octets..")
+    return ring(240, bytes(content), 40)
+
+
+MESSAGES = {
+    "post": submission(1, 1, "shop", POST),
+    "post-rich": submission(1, 1, "shop", RICH),
+    "post-extreme": submission(1, 1, "shop", EXTREME),
+    "post-two-books": submission(1, 5, "x", POST, "y", OVER, "x", BELOW, "x", POST, "x", RICH),
+    "asset": submission(2, 1, ASSET),
+    "asset-fiat": submission(2, 1, FIAT),
+    "account": submission(3, 1, "shop", ACCOUNT),
+    "account-plain": submission(3, 1, "shop", PLAIN),
+    "count-that-lies": submission(1, 0xffffffff, "shop", POST),
+    "posted": completion(verdict(1, seq=7, at=1700000000000001)),
+    "every-verdict": completion(*(verdict(c, posting=1, a=-1, b=2) for c in (2, 3, 4, 5))),
+    "every-verdict-2": completion(*(verdict(c, posting=0xffffffff, reason=255) for c in (6, 7, 8, 9))),
+    "every-verdict-3": completion(*(verdict(c, posting=9) for c in (10, 11, 12, 13))),
+    "no-verdict": completion(verdict(0), verdict(255, at=-(1 << 63))),
+    "too-few-verdicts": completion(verdict(1), count=3),
+    "ring-two-records": ring(0, record(0, b"one") + record(16, b"the other")),
+    "ring-wrapped": wrapped_ring(),
+    "ring-published-too-much": ring(8, record(8, b"x"), 512),
+}
+
+
+# --- logs ---
+
+def event(kind, body, seq=1, at=1700000000000000, book="shop"):
+    return pack([kind, book, seq, at, LEDGER if kind == 3 else None])[1:].join([b"\x96", pack(body)])
+
+
+def batch(position, number, chain, payload, events, flags=0):
+    head = b"TLBT" + struct.pack("<IIIQQqI", len(payload), events, flags, position, number, 1700000000000000, 0)
+    head += struct.pack("<I", crc32c(head + payload))
+    chain = hashlib.sha256(chain + head + payload).digest()
+    octets = head + payload + chain
+    return octets + b"\0" * (-len(octets) % 8), chain
+
+
+def segment(*payloads, seal=0, version=1, position=0):
+    chain = hashlib.sha256(LEDGER).digest()
+    head = b"TALEALOG" + struct.pack("<II", version, 128) + LEDGER + struct.pack("<QQ", position, 1) + chain
+    head += struct.pack("<q", 1700000000000000) + b"\0" * 36
+    octets = head + struct.pack("<I", crc32c(head))
+    for number, (payload, events) in enumerate(payloads, 1):
+        more, chain = batch(len(octets), number, chain, payload, events)
+        octets += more
+    if seal:
+        octets += batch(len(octets), len(payloads) + 1, chain, b"", 0, seal)[0]
+    return octets
+
+
+EVENTS = [event(1, ASSET, book="_system"), event(1, FIAT, 2, book="_system"), event(2, ACCOUNT), event(2, PLAIN, 2),
+          event(3, POST, 3), event(3, RICH, 4)]
+WHOLE = segment((b"".join(EVENTS[:4]), 4), (EVENTS[4], 1), (EVENTS[5], 1), seal=1)
+
+LOGS = {
+    "whole": b"\0\0" + WHOLE,
+    "repaired": b"\3\0" + WHOLE,
+    "sealed": b"\1\0" + segment((EVENTS[4], 1), seal=2),
+    "with-room": b"\0\0" + segment((EVENTS[4], 1)) + b"\0" * 64,
+    "torn": b"\0\0" + WHOLE[:-90],
+    "gap": b"\0\0" + WHOLE[:300] + b"\0" * 8 + WHOLE[308:],
+    "newer-version": b"\1\0" + segment((EVENTS[4], 1), version=2),
+    "elsewhere": b"\1\0" + segment((EVENTS[4], 1), position=4096),
+    "empty": b"\0\0" + segment(),
+    "payload": b"\4\6" + b"".join(EVENTS),
+    "payload-asset": b"\4\1" + EVENTS[0],
+    "payload-account": b"\4\1" + EVENTS[2],
+    "payload-post": b"\4\1" + EVENTS[5],
+}
+
+# --- texts ---
+
+TIMES = ["2026-06-04T12:00:00Z", "2026-06-04t12:00:00.123456789+05:30", "2016-12-31 23:59:60z", "0000-01-01T00:00:00Z",
+         "9999-12-31T23:59:59.5-00:01", "2024-02-29T00:00:00.1Z", "2023-02-29T00:00:00Z"]
+QUERIES = ["as_of=2026-06-04T12:00:00%2B02:00", "limit=+5&after_seq=-3&x=1", "from=9223372036854775807", "limit=0&limit=1",
+           "limit=99999999999999999999", "after_seq=%31&from=", "%6cimit=7", "from=-9223372036854775808&&=&as_of"]
+
+SETTINGS = {
+    "all": "db_url: log:///var/lib/talea\nbind: 127.0.0.1:8080\nmetrics_bind: '[::1]:9090'\nworkers: 2\nlog_level: debug\n"
+           "log_format: json\naccess_log: yes\nmax_inflight: 256\nslow_request_ms: 0\n",
+    "api-token": "db_url: log://d/\napi_token: \"s3cret\"\nlog_segment_max: 4096\n",
+    "dotenv": "bind: '[fe80::1%eth0]:0'\n--- .env\nexport TALEA_DB_URL=log://x # here\nTALEA_API_TOKEN='a b'\n"
+              "TALEA_BIND=\"localhost:1\"\nA=\"\\n\\\"\\\\\"\n",
+    "unknown-key": "db_url: log://d\nmax_inflght: 3\nTALEA_BIND: x:1\n",
+    "twice": "workers: 1\nworkers: 2\n",
+    "wrong-values": "db_url: http://x\nworkers: 65\nbind: x\nlog_level: loud\naccess_log: [1]\nmax_inflight: -1\n",
+    "anchors": "db_url: &a log://d\nbind: *a\n",
+    "deep": "workers: " + "[" * 17 + "]" * 17 + "\n",
+    "two-documents": "db_url: log://d\n---\nbind: x:1\n",
+    "empty": "",
+    "dotenv-wrong": "{}\n--- .env\nA=1\nA=2\n1=2\nB='x\nC=\"\\q\"\nTALEA_DB_URL=\n",
+    "no-mapping": "- a\n- b\n",
+    "utf-16": "\ufeffdb_url: log://d\n",
+}
+TOKENS = {
+    "two": "tokens:\n  payments:  { token: s3cret-1, books: [payments], access: rw }\n"
+           "  reporting: { token: s3cret-2, books: [\"*\"], access: ro }\n--- header\nBearer s3cret-1",
+    "block": "tokens:\n  p:\n    token: 'x y'\n    books:\n      - a\n      - \"b:c\"\n    access: ro\n--- header\nbearer  x y",
+    "same-token": "tokens:\n  a: { token: t, books: [a], access: rw }\n  b: { token: t, books: [b], access: rw }\n",
+    "the-api-token": "tokens:\n  a: { token: api-token, books: [a], access: rw }\n",
+    "mixed-books": "tokens: { a: { token: t, books: ['*', b], access: rw } }\n",
+    "wrong-entries": "tokens:\n  a: 1\n  b: {}\n  c: { token: ~, books: [], access: no, more: 1 }\n  '': { token: x }\n",
+    "no-entry": "tokens: {}\n",
+    "none": "",
+}
+STREAMS = {
+    "events": "\x051\nid: 1\ndata: {\"seq\":1}\n\n:\n\nid: 2\ndata: {\"seq\":2}\n\n",
+    "crlf": "\x01-5\nid: 7\r\ndata: a\r\ndata: b\r\n\r\nretry: 100\r\revent: x\rdata\r\r",
+    "cursor": "\x009223372036854775807",
+    "cursor-over": "\x009223372036854775808",
+    "cursor-least": "\x00-9223372036854775808",
+    "cursor-plus": "\x00+0012\n",
+    "goodbye": "\x20:the server closes this connection, reconnect\nretry: 100\n\n",
+    "id-with-nul": "\x03id: a\0b\ndata:x\n\nid\ndata:  y\n\n",
+}
+
+
+def write(folder, target, name, content):
+    os.makedirs(os.path.join(folder, target), exist_ok=True)
+    name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
+    with open(os.path.join(folder, target, name), "wb") as f:
+        f.write(content.encode() if isinstance(content, str) else content)
+
+
+def main():
+    folder, = sys.argv[1:]
+    for step in vectors():
+        body = body_of(step)
+        if body is not None and len(body) < 2000 and step["path"] in READERS:
+            write(folder, "draft_json", step.get("name", "step"), bytes([READERS[step["path"]]]) + body)
+        if len(step["path"]) < 200 and "?" in step["path"] + "?":
+            write(folder, "query", step.get("name", step["path"]), step["path"])
+    for n, time in enumerate(TIMES):
+        write(folder, "query", f"time-{n}", time)
+    for n, query in enumerate(QUERIES):
+        write(folder, "query", f"query-{n}", "/v1/books/a%2Fb/accounts/x%20y/history?" + query)
+    for target, seeds in (("message", MESSAGES), ("log_batch", LOGS), ("settings", SETTINGS), ("tokens", TOKENS),
+                          ("sse", STREAMS)):
+        for name, content in seeds.items():
+            write(folder, target, name, content)
+
+
+if __name__ == "__main__":
+    main()
