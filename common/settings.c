@@ -415,6 +415,7 @@ void settings_free(struct settings *s)
     free(s->data_dir);
     free(s->bind);
     free(s->metrics_bind);
+    free(s->docs_dir);
     free(s->api_token);
     free(s->tokens_file);
     free(s->log_file);

@@ -28,6 +28,7 @@ struct settings {
     char *metrics_bind; /* NULL: none */
     char *api_token;   /* NULL: none; wiped by settings_free */
     char *tokens_file; /* NULL: none */
+    char *docs_dir;    /* NULL: where make install put them */
     uint64_t max_inflight;
     uint64_t max_connections;
     uint64_t max_connections_per_address;

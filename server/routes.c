@@ -5,6 +5,7 @@
 #include <unistr.h>
 
 #include "common/border.h"
+#include "server/document_routes.h"
 #include "server/event_stream.h"
 #include "server/metrics.h"
 #include "server/post_routes.h"
@@ -26,6 +27,9 @@ const struct route routes[ROUTE_COUNT] = {
     [ROUTE_TRIAL_BALANCE] = {"/v1/books/{book}/trial-balance", READS, true, false, handle_get_trial_balance},
     [ROUTE_EVENTS] = {"/v1/books/{book}/events", READS, true, false, handle_get_events},
     [ROUTE_HEALTH] = {"/health", READS, false, false, handle_get_health},
+    [ROUTE_OPENAPI] = {"/openapi.json", READS, false, false, handle_get_openapi},
+    [ROUTE_DOCS] = {"/docs", READS, false, false, handle_get_docs},
+    [ROUTE_DOCS_FILE] = {"/docs/{file}", READS, false, false, handle_get_docs_file},
     [ROUTE_METRICS] = {"/metrics", READS, false, true, handle_get_metrics},
     [ROUTE_NONE] = {"other", "", false, false, NULL},
 };
@@ -83,6 +87,8 @@ static struct bytes *parameter_of(struct route_match *match, struct bytes name)
         return &match->path;
     if (bytes_equal(name, BYTES_LITERAL("{tx_id}")))
         return &match->tx_id;
+    if (bytes_equal(name, BYTES_LITERAL("{file}")))
+        return &match->file;
     return NULL;
 }
 
@@ -93,7 +99,7 @@ static bool fits(const char *template, struct bytes path, struct route_match *ma
     while (left.len > 0 && path.len > 0) {
         struct bytes want = next_segment(&left), have = next_segment(&path);
         struct bytes *parameter = parameter_of(match, want);
-        if (parameter == &match->tx_id && have.len == 0)
+        if ((parameter == &match->tx_id || parameter == &match->file) && have.len == 0)
             return false; /* a trailing slash */
         if (parameter)
             *parameter = have;
@@ -129,6 +135,7 @@ void routes_match(struct bytes target, bool on_metrics_listener, struct arena *a
     decode_parameter(&match->book, arena, &match->not_utf8);
     decode_parameter(&match->path, arena, &match->not_utf8);
     decode_parameter(&match->tx_id, arena, &match->not_utf8);
+    decode_parameter(&match->file, arena, &match->not_utf8);
 }
 
 bool route_takes(enum route_id id, enum http_method method)

@@ -23,6 +23,9 @@ enum route_id {
     ROUTE_TRIAL_BALANCE,
     ROUTE_EVENTS,
     ROUTE_HEALTH,
+    ROUTE_OPENAPI,
+    ROUTE_DOCS,
+    ROUTE_DOCS_FILE,
     ROUTE_METRICS, /* on the metrics listener alone */
     ROUTE_NONE,
 };
@@ -40,10 +43,10 @@ struct route {
 
 extern const struct route routes[ROUTE_COUNT];
 
-/* What stood for {book}, {path} and {tx_id}; base NULL where the template has none. */
+/* What stood for {book}, {path}, {tx_id} and {file}; base NULL where the template has none. */
 struct route_match {
     enum route_id id;
-    struct bytes book, path, tx_id;
+    struct bytes book, path, tx_id, file;
     bool not_utf8; /* a segment does not decode to UTF-8 */
     struct bytes query; /* behind the `?`; base NULL: there is none */
 };

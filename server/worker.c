@@ -14,6 +14,7 @@
 #include "common/report.h"
 #include "common/rfc3339.h"
 #include "server/answers.h"
+#include "server/document_routes.h"
 #include "server/event_stream.h"
 #include "server/metrics.h"
 #include "server/request_log.h"
@@ -396,6 +397,7 @@ void worker_run(struct border *border, uint32_t number, uint32_t generation, con
     w.json = json_text_create(&w.answer);
     w.submissions = submissions_create(border, number, generation);
     w.event_streams = event_streams_create(&w);
+    w.documents = documents_load(settings);
     struct http_config config = {
         .context = &w,
         .on_request = on_request,

@@ -15,6 +15,7 @@
 #include "server/routes.h"
 #include "server/tokens.h"
 
+struct documents;
 struct submissions;
 struct event_streams;
 
@@ -30,6 +31,7 @@ struct worker {
     struct log_reader *log;
     struct submissions *submissions;
     struct event_streams *event_streams;
+    struct documents *documents;
     struct json_text *json;
     struct buffer answer;  /* the JSON of the answer being written */
     struct buffer scratch; /* bytes of an event being read */
