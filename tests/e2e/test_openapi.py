@@ -387,8 +387,8 @@ def test_the_limits_are_the_programs():
     for what in ("batch_drafts_max", "requests_in_flight", "write_queue_drafts"):
         assert LIMITS[f"{what}_default"] == default_of(LIMITS[f"{what}_setting"])
     assert schemas["TransactionBatch"]["maxItems"] == LIMITS["batch_drafts_max_default"]
-    body = re.search(r"#define HTTP_BODY_MAX_BYTES \((\d+)u << (\d+)\)", read("server", "http.h"))
-    assert LIMITS["body_bytes_max"] == int(body.group(1)) << int(body.group(2))
+    assert LIMITS["body_bytes_max"] == default_of("TALEA_BODY_MAX_BYTES")
+    assert LIMITS["answer_seconds_max"] == default_of("TALEA_REQUEST_TIMEOUT_SECS")
     query = dict(re.findall(r"#define (LIMIT_\w+) (\d+)", read("server", "query.c")))
     assert LIMITS["history_limit_default"] == int(query["LIMIT_DEFAULT"]) == parameters["Limit"]["schema"]["default"]
     assert LIMITS["history_limit_max"] == int(query["LIMIT_MAX"])
