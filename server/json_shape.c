@@ -329,7 +329,9 @@ static uint8_t *add_element(struct reader *r, struct frame *list)
         items = grown;
         memcpy(list->target + list->field->offset, &items, sizeof items);
     }
-    return memset(items + size * count, 0, size);
+    uint8_t *element = items + size * count;
+    memset(element, 0, size);
+    return element;
 }
 
 static int begin_passing(struct reader *r)
