@@ -26,6 +26,8 @@
 #include "arbiter/snapshot.h"
 #include "common/data_dir.h"
 #include "common/exit_status.h"
+#include "common/privileges.h"
+#include "common/process.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
 
@@ -44,6 +46,7 @@ struct arbiter {
     bool spill_failed;
     uint64_t snapshots_wanted; /* orders that were passed on */
     struct ledger_head head;
+    uint64_t fds_told_ns; /* when the open descriptors were told last */
     uint64_t deepest_since_ns; /* head's deepest queue is the deepest since then */
 };
 
@@ -83,6 +86,15 @@ static void leave_signals_to_master(struct border *border)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void give_up_privileges(const struct settings *settings)
+{
+    privileges_refuse_new();
+    privileges_hide_memory(settings->core_dumps);
+    if (privileges_drop_capabilities(settings->data_dir, settings->log_file))
+        report(REPORT_WARNING, "the ledger or the log file is another user's: CAP_DAC_OVERRIDE is kept for it; "
+                               "run talead as the user that owns both");
 }
 
 static void die_with_master(pid_t master)
@@ -205,10 +217,20 @@ static void follow_snapshots(struct arbiter *a, uint64_t events)
     }
 }
 
+static void tell_open_fds(struct arbiter *a, uint64_t now)
+{
+    if (now - a->fds_told_ns < HOUSEKEEPING_MS * 1000000ull)
+        return;
+    a->fds_told_ns = now;
+    atomic_store_explicit(&a->border->arbiter_open_fds, process_open_fds(), memory_order_relaxed);
+}
+
 static void keep_house(struct arbiter *a)
 {
     struct store_figures figures;
-    atomic_store_explicit(&a->border->arbiter_alive_ns, clock_monotonic_ns(), memory_order_relaxed);
+    uint64_t now = clock_monotonic_ns();
+    atomic_store_explicit(&a->border->arbiter_alive_ns, now, memory_order_relaxed);
+    tell_open_fds(a, now);
     int error = store_maintain(a->commit.store);
     if (error && !a->spill_failed)
         report(REPORT_WARNING, "cannot spill idempotency keys: %s; they stay in memory until it succeeds",
@@ -292,6 +314,7 @@ void arbiter_run(struct border *border, const struct settings *settings)
     leave_signals_to_master(border);
     report_set_process("arbiter");
     setproctitle("-talead: arbiter %s", settings->data_dir);
+    give_up_privileges(settings);
     recover_or_exit(&a);
     begin(&a);
     run(&a);

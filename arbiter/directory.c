@@ -68,21 +68,35 @@ static int empty_folder(const char *path, DIR *dir)
     return errno;
 }
 
+/* ENOENT when it is not there. */
+static int empty_if_there(const char *path)
+{
+    DIR *dir = opendir(path);
+    if (!dir)
+        return errno;
+    int error = empty_folder(path, dir);
+    closedir(dir);
+    return error;
+}
+
 int directory_remove(const char *data_dir, const char *name)
 {
     char *path = data_dir_path(data_dir, name);
-    int error = 0;
-    DIR *dir = opendir(path);
-    if (!dir) {
+    int error = empty_if_there(path);
+    if (error == 0 && rmdir(path) != 0)
         error = errno;
-    } else {
-        error = empty_folder(path, dir);
-        closedir(dir);
-        if (error == 0 && rmdir(path) != 0)
-            error = errno;
-    }
     free(path);
     if (error == 0)
         error = directory_sync(data_dir);
+    return error == ENOENT ? 0 : error;
+}
+
+int directory_empty(const char *data_dir, const char *name)
+{
+    char *path = data_dir_path(data_dir, name);
+    int error = empty_if_there(path);
+    if (error == 0)
+        error = directory_sync(path);
+    free(path);
     return error == ENOENT ? 0 : error;
 }

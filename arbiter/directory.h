@@ -18,4 +18,10 @@ int directory_allocate_lock(const char *folder) __attribute__((warn_unused_resul
 /* Removes <dir>/<name>, a folder of plain files. 0 also when it was not there, or errno. */
 int directory_remove(const char *data_dir, const char *name) __attribute__((warn_unused_result));
 
+/*
+ * Removes what is in <dir>/<name>, a folder of plain files, and leaves it there
+ * itself: workers may write in that one folder alone. 0 also when it was not there, or errno.
+ */
+int directory_empty(const char *data_dir, const char *name) __attribute__((warn_unused_result));
+
 #endif

@@ -108,9 +108,9 @@ static int replace_index(struct recovering *r, const char *why, bool by_snapshot
     struct progress progress;
     if (why)
         report(REPORT_WARNING, "the index in %s is thrown away (%s) and rebuilt from the log", r->index_path, why);
-    int error = directory_remove(r->settings->data_dir, DATA_DIR_INDEX);
+    int error = directory_empty(r->settings->data_dir, DATA_DIR_INDEX);
     if (error) {
-        report(REPORT_ERROR, "cannot remove %s: %s", r->index_path, strerror(error));
+        report(REPORT_ERROR, "cannot empty %s: %s", r->index_path, strerror(error));
         return error;
     }
     if (!by_snapshot)

@@ -119,6 +119,7 @@ struct worker_slot {
     _Atomic uint32_t connections;     /* the same */
     _Atomic uint32_t event_streams;   /* open SSE streams: the arbiter rings after commits while > 0; the same */
     _Atomic uint64_t alive_ns;        /* CLOCK_MONOTONIC of the last turn of its loop; one a second at the least */
+    _Atomic uint32_t open_fds;        /* of a second ago at most: older kernels tell them to the process alone */
     struct bell bell;                 /* the worker's */
     struct ring_control submissions;  /* producer: the worker; consumer: the arbiter */
     struct ring_control completions;  /* the other way */
@@ -153,6 +154,8 @@ struct border {
     _Atomic uint32_t arbiter_state; /* enum arbiter_state */
     _Atomic uint64_t arbiter_epoch; /* counts arbiters; raised by each new one before READY. Submissions carry it */
     _Atomic int32_t arbiter_pid;    /* written by the master */
+    _Atomic uint32_t arbiter_open_fds; /* as open_fds of a worker */
+    _Atomic uint32_t master_open_fds;  /* the same */
     _Atomic uint32_t index_order; /* enum index_order, for the next arbiter; written by the master */
     _Atomic uint32_t recovery_step;    /* enum recovery_step; this and the next two are written every few seconds */
     _Atomic uint32_t recovery_percent;
@@ -176,6 +179,9 @@ uint8_t *border_completion_bytes(struct border *border, uint32_t worker);
 /* Makes the mapping and the eventfds. Master alone, once, before any fork. 0 or errno. */
 int border_create(struct border **out) __attribute__((warn_unused_result));
 void border_destroy(struct border **border);
+
+/* A worker alone, once: closes the descriptors of all other bells but the arbiter's. */
+void border_keep_own_bell(const struct border *border, uint32_t worker);
 
 /* Arbiter alone. */
 void border_publish_head(struct border *border, const struct ledger_head *head);

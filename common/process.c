@@ -1,16 +1,31 @@
 #include "common/process.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* What a process that is not dumpable has in /proc belongs to root, so it is dumpable for as long as this takes. */
+static FILE *open_oom_score(void)
+{
+    int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+    if (dumpable != 1)
+        (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    FILE *file = fopen("/proc/self/oom_score_adj", "r+e");
+    if (dumpable == 0)
+        (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    return file;
+}
 
 void process_set_oom_score(int score)
 {
     int now = 0;
-    FILE *file = fopen("/proc/self/oom_score_adj", "r+e");
+    FILE *file = open_oom_score();
     if (!file)
         return;
     if (fscanf(file, "%d", &now) == 1 && now < score) {
@@ -58,4 +73,19 @@ bool process_read_stat(pid_t pid, struct process_stat *out)
         return false;
     out->cpu_ticks = user + system;
     return true;
+}
+
+uint32_t process_open_fds(void)
+{
+    struct stat status;
+    if (stat("/proc/self/fd", &status) == 0 && status.st_size > 0)
+        return (uint32_t)status.st_size; /* Linux 6.2 and later */
+    DIR *dir = opendir("/proc/self/fd");
+    if (!dir)
+        return 0;
+    uint32_t count = 0;
+    for (struct dirent *entry; (entry = readdir(dir));)
+        count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count - 1; /* the one it was counted with */
 }

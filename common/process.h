@@ -24,6 +24,9 @@ uint64_t process_raise_open_files(void);
 /* CPUs that the calling process may run on, 1 at least. */
 uint32_t process_cpu_count(void);
 
+/* File descriptors that the calling process has open; 0: the kernel does not tell. */
+uint32_t process_open_fds(void);
+
 /* Of /proc/<pid>/stat. Ticks are those of sysconf(_SC_CLK_TCK); times are those of all threads together. */
 struct process_stat {
     char state; /* 'Z': dead, and its parent has not asked yet */

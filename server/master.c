@@ -22,6 +22,7 @@
 
 #include "common/data_dir.h"
 #include "common/exit_status.h"
+#include "common/privileges.h"
 #include "common/process.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
@@ -311,6 +312,7 @@ static void follow_arbiter(struct master *m)
 
 static void tick(struct master *m)
 {
+    atomic_store(&m->border->master_open_fds, process_open_fds());
     status_sample(m->status, m);
     watch(m);
 }
@@ -398,7 +400,10 @@ int master_serve(const char *config_path)
     struct master m = {.state = MASTER_STARTING, .config_path = config_path, .pid = getpid()};
     int status = EXIT_STATUS_FAILED;
     report_set_process("master");
+    privileges_refuse_new();
+    privileges_hide_memory(false); /* before it reads a token */
     if (load(&m) == 0 && open_listeners(&m) == 0) {
+        privileges_hide_memory(m.settings.core_dumps);
         setproctitle("-talead: master %s", m.settings.data_dir);
         check_open_files(&m.settings);
         status = serve(&m);

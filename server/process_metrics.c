@@ -49,7 +49,8 @@ static bool read_figures(struct process *p, pid_t parent)
     return stat.state != 'Z' && stat.state != 'X' && (parent == 0 || stat.parent == parent);
 }
 
-static uint64_t count_open_fds(pid_t pid)
+/* A process that is not dumpable shows them to root and itself, unless the kernel tells their number to all. */
+static uint64_t count_open_fds(pid_t pid, uint32_t told)
 {
     char path[64];
     struct stat status;
@@ -58,7 +59,7 @@ static uint64_t count_open_fds(pid_t pid)
         return (uint64_t)status.st_size; /* Linux 6.2 and later */
     DIR *dir = opendir(path);
     if (!dir)
-        return UNKNOWN;
+        return told ? told : UNKNOWN;
     uint64_t count = 0;
     for (struct dirent *entry; (entry = readdir(dir));)
         count += entry->d_name[0] != '.';
@@ -73,13 +74,13 @@ static uint64_t read_max_fds(pid_t pid)
 }
 
 /* Takes the process up if it lives; its labels are in its place already. */
-static void add_process(struct processes *list, pid_t pid, pid_t parent)
+static void add_process(struct processes *list, pid_t pid, pid_t parent, uint32_t fds_told)
 {
     struct process *p = &list->all[list->count];
     p->pid = pid;
     if (pid <= 0 || !read_figures(p, parent))
         return;
-    p->open_fds = count_open_fds(pid);
+    p->open_fds = count_open_fds(pid, fds_told);
     p->max_fds = read_max_fds(pid);
     list->count++;
 }
@@ -89,18 +90,18 @@ static void read_processes(struct processes *list)
     const struct border *border = list->border;
     pid_t master = getppid();
     strcpy(list->all[0].labels, "process=\"master\"");
-    add_process(list, master, 0);
+    add_process(list, master, 0, atomic_load(&border->master_open_fds));
     if (list->count == 0)
         return;
     list->master_start_ticks = list->all[0].start_ticks;
     strcpy(list->all[list->count].labels, "process=\"arbiter\"");
-    add_process(list, atomic_load(&border->arbiter_pid), master);
+    add_process(list, atomic_load(&border->arbiter_pid), master, atomic_load(&border->arbiter_open_fds));
     for (int n = 0; n < WORKER_MAX; n++) {
         if (atomic_load(&border->worker[n].generation) == 0)
             continue;
         struct process *next = &list->all[list->count];
         snprintf(next->labels, sizeof next->labels, "process=\"worker\",worker=\"%d\"", n);
-        add_process(list, atomic_load(&border->worker[n].pid), master);
+        add_process(list, atomic_load(&border->worker[n].pid), master, atomic_load(&border->worker[n].open_fds));
     }
 }
 

@@ -1,5 +1,6 @@
 #include "server/worker.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <bsd/unistd.h>
 
 #include "common/exit_status.h"
+#include "common/privileges.h"
 #include "common/process.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
@@ -19,6 +21,7 @@
 #include "server/metrics.h"
 #include "server/request_log.h"
 #include "server/submissions.h"
+#include "server/write_fence.h"
 
 #define SLEEP_MAX_MS 10000
 #define REST_MAX_NS (5 * 1000000000ull) /* for connections between two requests, when their worker leaves */
@@ -30,7 +33,14 @@ static struct bell *own_bell;
 
 int worker_begin_reading(struct worker *w)
 {
-    return index_reader_begin(w->index, atomic_load(&w->border->index_generation));
+    int error = index_reader_begin(w->index, atomic_load(&w->border->index_generation));
+    if (error == EACCES && w->fenced && !told_to_leave) {
+        /* Somebody has put another folder in the index's place: a new worker's fence has a gate there. */
+        report(REPORT_WARNING, "the folder of the index is another one: this worker leaves for a new one");
+        told_to_leave = 1;
+        bell_ring_anyway(own_bell);
+    }
+    return error;
 }
 
 int worker_read_event(struct worker *w, uint32_t book_no, uint64_t seq, struct event *event)
@@ -244,6 +254,7 @@ static void on_tick(void *context)
 {
     struct worker *w = context;
     atomic_store_explicit(&w->slot->alive_ns, clock_monotonic_ns(), memory_order_relaxed);
+    atomic_store_explicit(&w->slot->open_fds, process_open_fds(), memory_order_relaxed);
     submissions_expire(w->submissions);
     event_streams_tick(w->event_streams);
 }
@@ -376,6 +387,20 @@ static struct http_limits limits_of(const struct settings *settings)
     };
 }
 
+/* What the master had open and a worker has no use for, and the rights that it has none for. */
+static void give_up_privileges(struct worker *w)
+{
+    const char *why;
+    border_keep_own_bell(w->border, w->number);
+    privileges_refuse_new();
+    privileges_hide_memory(w->settings->core_dumps);
+    if (privileges_drop_capabilities(w->settings->data_dir, w->settings->log_file))
+        report(REPORT_DEBUG, "CAP_DAC_OVERRIDE stays: the ledger or the log file is another user's");
+    w->fenced = write_fence_raise(w->settings->data_dir, w->settings->log_file, &why);
+    if (!w->fenced)
+        report(REPORT_DEBUG, "what may be opened for writing is left to the modes of files: %s", why);
+}
+
 void worker_run(struct border *border, uint32_t number, uint32_t generation, const struct settings *settings,
                 const struct tokens *tokens, int api_fd, int metrics_fd)
 {
@@ -393,6 +418,7 @@ void worker_run(struct border *border, uint32_t number, uint32_t generation, con
     process_set_oom_score(OOM_SCORE_WORKER);
     setproctitle("-talead: worker %u %s", number, settings->data_dir);
     set_up_signals(&w);
+    give_up_privileges(&w);
     open_ledger(&w);
     w.json = json_text_create(&w.answer);
     w.submissions = submissions_create(border, number, generation);

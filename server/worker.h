@@ -35,6 +35,7 @@ struct worker {
     struct json_text *json;
     struct buffer answer;  /* the JSON of the answer being written */
     struct buffer scratch; /* bytes of an event being read */
+    bool fenced; /* write_fence.h */
     bool draining;
     uint64_t draining_since_ns;
 };
