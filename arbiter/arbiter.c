@@ -20,6 +20,7 @@
 
 #include <bsd/unistd.h>
 
+#include "arbiter/arbiter_calls.h"
 #include "arbiter/directory.h"
 #include "arbiter/group_commit.h"
 #include "arbiter/recovery.h"
@@ -88,13 +89,17 @@ static void leave_signals_to_master(struct border *border)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void give_up_privileges(const struct settings *settings)
+static void give_up_privileges(struct border *border, const struct settings *settings)
 {
     privileges_refuse_new();
     privileges_hide_memory(settings->core_dumps);
     if (privileges_drop_capabilities(settings->data_dir, settings->log_file))
         report(REPORT_WARNING, "the ledger or the log file is another user's: CAP_DAC_OVERRIDE is kept for it; "
                                "run talead as the user that owns both");
+    int error = settings->seccomp ? arbiter_calls_confine(&border->arbiter_forbidden_call) : 0;
+    if (error)
+        report(REPORT_WARNING, "no filter of system calls: %s (seccomp(2)); TALEA_SECCOMP=no asks for none",
+               strerror(error));
 }
 
 static void die_with_master(pid_t master)
@@ -314,7 +319,7 @@ void arbiter_run(struct border *border, const struct settings *settings)
     leave_signals_to_master(border);
     report_set_process("arbiter");
     setproctitle("-talead: arbiter %s", settings->data_dir);
-    give_up_privileges(settings);
+    give_up_privileges(border, settings);
     recover_or_exit(&a);
     begin(&a);
     run(&a);

@@ -189,6 +189,8 @@ static bool collect(struct snapshots *s, int wait_flags)
     s->child = 0;
     bool succeeded = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STATUS_OK;
     s->failures += !succeeded;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STATUS_FORBIDDEN_CALL)
+        report(REPORT_WARNING, "snapshot failed: its process made a forbidden system call (TALEA_SECCOMP)");
     s->answer_failed = !succeeded;
     s->answered = s->making;
     return succeeded;

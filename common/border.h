@@ -119,6 +119,7 @@ struct worker_slot {
     _Atomic uint32_t connections;     /* the same */
     _Atomic uint32_t event_streams;   /* open SSE streams: the arbiter rings after commits while > 0; the same */
     _Atomic uint64_t alive_ns;        /* CLOCK_MONOTONIC of the last turn of its loop; one a second at the least */
+    _Atomic int32_t forbidden_call;   /* the system call that the process died of; written by it as it dies */
     _Atomic uint32_t open_fds;        /* of a second ago at most: older kernels tell them to the process alone */
     struct bell bell;                 /* the worker's */
     struct ring_control submissions;  /* producer: the worker; consumer: the arbiter */
@@ -154,6 +155,7 @@ struct border {
     _Atomic uint32_t arbiter_state; /* enum arbiter_state */
     _Atomic uint64_t arbiter_epoch; /* counts arbiters; raised by each new one before READY. Submissions carry it */
     _Atomic int32_t arbiter_pid;    /* written by the master */
+    _Atomic int32_t arbiter_forbidden_call; /* as forbidden_call of a worker */
     _Atomic uint32_t arbiter_open_fds; /* as open_fds of a worker */
     _Atomic uint32_t master_open_fds;  /* the same */
     _Atomic uint32_t index_order; /* enum index_order, for the next arbiter; written by the master */

@@ -11,5 +11,6 @@
 #define EXIT_STATUS_LOCKED 6        /* arbiter: another process holds the data directory */
 #define EXIT_STATUS_ORPHANED 7      /* a worker or the arbiter lost its master */
 #define EXIT_STATUS_REBUILD 8       /* arbiter: threw damaged idempotency keys away; the restart rebuilds them */
+#define EXIT_STATUS_FORBIDDEN_CALL 9 /* a child made a system call that its filter forbids; the master's log names it */
 
 #endif

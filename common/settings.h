@@ -50,6 +50,7 @@ struct settings {
     uint64_t workers;
     uint64_t stop_timeout_secs;
     uint64_t hang_timeout_secs; /* 0: never */
+    uint64_t seccomp;         /* 0 or 1 */
     uint64_t core_dumps;      /* 0 or 1 */
     uint64_t log_level;       /* enum report_level */
     uint64_t log_format;      /* enum report_format */

@@ -10,6 +10,7 @@
 
 #include "common/exit_status.h"
 #include "common/report.h"
+#include "common/system_calls.h"
 #include "common/rfc3339.h"
 
 #define SHORT_LIFE_MS 1000 /* a child that lived no longer has crashed at its start */
@@ -83,9 +84,19 @@ static unsigned next_backoff(struct child *child)
     return child->backoff_ms;
 }
 
+static void word_forbidden_call(struct child *child)
+{
+    char call[SYSTEM_CALL_NAME_MAX];
+    system_call_name(atomic_load(child->forbidden_call), call);
+    snprintf(child->last_death, sizeof child->last_death, "made the forbidden system call %s (status %d; see TALEA_SECCOMP)",
+             call, EXIT_STATUS_FORBIDDEN_CALL);
+}
+
 void child_report_death(struct child *child, const char *name, int status, const char *what_now)
 {
-    if (WIFSIGNALED(status))
+    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STATUS_FORBIDDEN_CALL && child->forbidden_call)
+        word_forbidden_call(child);
+    else if (WIFSIGNALED(status))
         snprintf(child->last_death, sizeof child->last_death, "was killed by signal %d (%s)", WTERMSIG(status),
                  strsignal(WTERMSIG(status)));
     else

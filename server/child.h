@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define DEATH_TEXT_BYTES 96
+#define DEATH_TEXT_BYTES 128
 
 struct child {
     pid_t pid; /* 0: none runs */
@@ -21,6 +21,7 @@ struct child {
     unsigned backoff_ms;     /* before the last start; 0: it came at once */
     uint64_t deaths;         /* by itself, over all processes that had this place */
     char last_death[DEATH_TEXT_BYTES]; /* "was killed by signal 9 (Killed)"; "": none */
+    const _Atomic int32_t *forbidden_call; /* where one says what it died of: EXIT_STATUS_FORBIDDEN_CALL */
     bool leaving;
     uint64_t leave_deadline_ns; /* when it is killed, if it has not left */
     uint32_t version;           /* of the settings that it was started with */

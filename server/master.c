@@ -105,6 +105,7 @@ static void block_signals(struct master *m)
 
 static void start_arbiter(struct master *m)
 {
+    m->arbiter.forbidden_call = &m->border->arbiter_forbidden_call;
     if (child_fork(&m->arbiter, m->pid) == 0) {
         close(m->signal_fd);
         control_close_in_child(m->control);

@@ -21,6 +21,7 @@
 #include "server/metrics.h"
 #include "server/request_log.h"
 #include "server/submissions.h"
+#include "server/worker_calls.h"
 #include "server/write_fence.h"
 
 #define SLEEP_MAX_MS 10000
@@ -401,6 +402,15 @@ static void give_up_privileges(struct worker *w)
         report(REPORT_DEBUG, "what may be opened for writing is left to the modes of files: %s", why);
 }
 
+/* The last thing before it serves: what was needed to set it up is forbidden as well. */
+static void confine_calls(const struct worker *w)
+{
+    int error = w->settings->seccomp ? worker_calls_confine(w->settings->log_file, &w->slot->forbidden_call) : 0;
+    if (error)
+        report(REPORT_WARNING, "no filter of system calls: %s (seccomp(2)); TALEA_SECCOMP=no asks for none",
+               strerror(error));
+}
+
 void worker_run(struct border *border, uint32_t number, uint32_t generation, const struct settings *settings,
                 const struct tokens *tokens, int api_fd, int metrics_fd)
 {
@@ -439,6 +449,7 @@ void worker_run(struct border *border, uint32_t number, uint32_t generation, con
     submissions_await_rings(w.submissions);
     w.http = http_server_create(&config);
     http_watch(w.http, w.slot->bell.fd, on_bell, &w);
+    confine_calls(&w);
     run(&w);
     exit(EXIT_STATUS_OK);
 }

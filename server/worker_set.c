@@ -35,6 +35,7 @@ static void start(struct master *m, uint32_t n)
     atomic_store(&slot->generation, generation);
     bell_ring(&m->border->arbiter_bell);
     m->worker[n].version = m->settings_version;
+    m->worker[n].forbidden_call = &slot->forbidden_call;
     if (child_fork(&m->worker[n], m->pid) == 0) {
         close(m->signal_fd);
         control_close_in_child(m->control);

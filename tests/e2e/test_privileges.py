@@ -94,6 +94,24 @@ def test_core_dumps_can_be_had(make_ledger):
         assert owner_in_proc(pid) == STRANGER
 
 
+# --- system calls ---
+
+
+def test_each_child_makes_the_system_calls_of_its_work_alone(make_ledger):
+    ledger = make_ledger()
+    exercise(ledger)
+    for pid, title in ledger.children():
+        assert status_of(pid)["Seccomp"] == "2", title
+    assert status_of(ledger.pid)["Seccomp"] == status_of(os.getpid())["Seccomp"]
+
+
+def test_a_setting_turns_the_filters_of_system_calls_off(make_ledger):
+    ledger = make_ledger(seccomp="no")
+    exercise(ledger)
+    for pid, title in ledger.children():
+        assert status_of(pid)["Seccomp"] == status_of(os.getpid())["Seccomp"], title
+
+
 # --- files ---
 
 
