@@ -107,6 +107,7 @@ struct worker_counters {
     _Atomic uint64_t timeouts;          /* 408 */
     _Atomic uint64_t limits[LIMIT_COUNT_MAX]; /* clients that met one, by enum http_limit */
     _Atomic uint64_t events_sent;
+    _Atomic uint64_t auth_failures; /* requests without a token that was accepted */
 };
 
 /* One for each worker number. Counters outlive the worker that wrote them, so no sum ever falls. */
@@ -145,6 +146,13 @@ struct arbiter_counters {
     _Atomic uint64_t restarts; /* of the arbiter; written by the master */
 };
 
+#define AUTH_BUCKET_COUNT 4096
+/* For the addresses that a hash puts here: auth_limit.h. Written by any worker, relaxed: each word stands for itself. */
+struct auth_bucket {
+    _Atomic uint64_t failures; /* upper half: a minute of CLOCK_MONOTONIC; lower: wrong tokens in it */
+    _Atomic uint64_t accepted; /* bits of scope_number: tokens that were accepted */
+};
+
 struct border {
     uint32_t version; /* BORDER_VERSION */
     _Atomic uint32_t slot_count; /* slots from 0 that were ever used; written by the master */
@@ -170,6 +178,8 @@ struct border {
     _Atomic uint64_t head_version;     /* odd while the arbiter writes the head */
     _Atomic uint64_t head[LEDGER_HEAD_WORDS];
     _Atomic uint64_t durable_position; /* end of the last batch that is on stable storage; written by the arbiter */
+    uint64_t auth_seed; /* random; written before the first fork */
+    struct auth_bucket auth_buckets[AUTH_BUCKET_COUNT];
     struct arbiter_counters arbiter;
     struct worker_slot worker[WORKER_MAX];
 };

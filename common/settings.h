@@ -29,6 +29,7 @@ struct settings {
     char *api_token;   /* NULL: none; wiped by settings_free */
     char *tokens_file; /* NULL: none */
     char *docs_dir;    /* NULL: where make install put them */
+    uint64_t auth_failures_per_minute; /* of one address; 0: any number */
     uint64_t max_inflight;
     uint64_t max_connections;
     uint64_t max_connections_per_address;

@@ -213,6 +213,14 @@ struct bytes http_request_id(const struct http_request *request)
     return request->id;
 }
 
+void http_peer(const struct http_request *request, struct peer_address *out)
+{
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    h2o_conn_t *conn = request->req->conn;
+    (void)conn->callbacks->get_peername(conn, (struct sockaddr *)&address);
+    peer_address_of((struct sockaddr *)&address, out);
+}
+
 uint64_t http_begun_ns(const struct http_request *request)
 {
     return request->begun_ns;

@@ -22,6 +22,7 @@
 #include "common/bytes.h"
 #include "server/http_fault.h"
 #include "server/http_limit.h"
+#include "server/peer_address.h"
 
 struct http_server;
 struct http_request;
@@ -85,6 +86,7 @@ struct bytes http_body(const struct http_request *request);
 /* base NULL when there is none; the first when there are several. `name` is in lower case. */
 struct bytes http_header(const struct http_request *request, const char *name);
 struct bytes http_request_id(const struct http_request *request);
+void http_peer(const struct http_request *request, struct peer_address *out); /* who sent it */
 uint64_t http_begun_ns(const struct http_request *request); /* when it had come whole */
 uint64_t http_deadline_ns(const struct http_request *request); /* CLOCK_MONOTONIC: answer before */
 

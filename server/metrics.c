@@ -198,12 +198,18 @@ static uint64_t waiting_bytes_of(const struct worker_slot *slot)
     return ring_waiting_bytes(&slot->submissions);
 }
 
+static uint64_t auth_failures_of(const struct worker_slot *slot)
+{
+    return counter_get(&slot->counters.auth_failures);
+}
+
 static const struct worker_family {
     const char *name, *type, *help;
     uint64_t (*value_of)(const struct worker_slot *slot);
 } worker_families[] = {
     {"talea_worker_requests_total", "counter", "Requests answered, by the worker that did.", requests_of},
     {"talea_worker_restarts_total", "counter", "Workers that died and were replaced.", restarts_of},
+    {"talea_auth_failures_total", "counter", "Requests without a token that was accepted.", auth_failures_of},
     {"talea_requests_in_flight", "gauge", "Requests that are not answered yet.", in_flight_of},
     {"talea_http_connections", "gauge", "Open connections.", connections_of},
     {"talea_event_streams", "gauge", "Open event streams.", event_streams_of},

@@ -266,6 +266,11 @@ const char *scope_name(const struct scope *scope)
     return scope->name;
 }
 
+unsigned scope_number(const struct scope *scope)
+{
+    return scope->digest.octets[0];
+}
+
 bool scope_may_read(const struct scope *scope, struct bytes book)
 {
     if (scope->all_books)

@@ -34,6 +34,9 @@ const struct scope *tokens_find(const struct tokens *tokens, struct bytes author
 /* What the log calls it; never the token. NULL in open mode. */
 const char *scope_name(const struct scope *scope);
 
+/* The same for a token as long as talead runs, reloads included, and for some others too; tells nothing of it. */
+unsigned scope_number(const struct scope *scope);
+
 bool scope_may_read(const struct scope *scope, struct bytes book);
 bool scope_may_write(const struct scope *scope, struct bytes book);
 /* rw on "*": what registering assets needs. */

@@ -16,6 +16,7 @@
 #include "common/report.h"
 #include "common/rfc3339.h"
 #include "server/answers.h"
+#include "server/authenticate.h"
 #include "server/document_routes.h"
 #include "server/event_stream.h"
 #include "server/metrics.h"
@@ -91,7 +92,10 @@ static void respond(struct exchange *e, int status, const char *content_type, co
 
 void exchange_answer(struct exchange *e, int status)
 {
-    static const struct http_header retry_after = {"retry-after", BYTES_LITERAL("1")};
+    char seconds[12];
+    int digits = snprintf(seconds, sizeof seconds, "%u", e->retry_after_s ? e->retry_after_s : 1);
+    struct http_header retry_after = {"retry-after", bytes_of(arena_copy(http_arena(e->http), seconds, (size_t)digits),
+                                                              (size_t)digits)};
     static const struct http_header authenticate = {"www-authenticate", BYTES_LITERAL("Bearer")};
     struct http_header allow = {"allow", bytes_of_string(routes[e->match.id].allow)};
     const struct http_header *header = status == 429 || status == 503 ? &retry_after
@@ -178,13 +182,8 @@ static void on_closed(void *context)
 static bool admit(struct exchange *e)
 {
     const struct route *route = &routes[e->match.id];
-    if (route->needs_token) {
-        e->scope = tokens_find(e->worker->tokens, http_header(e->http, "authorization"));
-        if (!e->scope) {
-            exchange_answer(e, answer_unauthorized(exchange_json(e)));
-            return false;
-        }
-    }
+    if (route->needs_token && !authenticate(e))
+        return false;
     if (!route_takes(e->match.id, e->method)) {
         exchange_answer(e, answer_method_not_allowed(exchange_json(e)));
         return false;

@@ -47,6 +47,7 @@ struct exchange {
     struct route_match match;
     enum http_method method;
     const struct scope *scope; /* NULL where the route needs no token */
+    unsigned retry_after_s;    /* of an answer 429 or 503; 0: the usual second */
     bool in_flight;            /* counted in the slot */
     struct bytes book;         /* of the path or the draft, for the log; base NULL: none */
     uint32_t draft_count;      /* of a batch, for the log */
