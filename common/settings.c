@@ -153,6 +153,15 @@ static int check_secret(const struct setting *setting, const struct found *found
     return 0;
 }
 
+static int check_origins(const struct setting *setting, const struct found *found, struct complaints *complaints)
+{
+    char wrong[SHOWN_CHARACTERS_MAX + 2], shown[SHOWN_TEXT_MAX];
+    if (settings_check_origins(found->text, wrong, sizeof wrong))
+        return refuse(complaints, setting, found, "must be such as https://app.example.org, or * alone, got \"%s\"",
+                      show(wrong, shown));
+    return 0;
+}
+
 static int check_db_url(const struct setting *setting, const struct found *found, char **data_dir,
                         struct complaints *complaints)
 {
@@ -185,6 +194,9 @@ static int assign(const struct setting *setting, const struct found *found, stru
         break;
     case SETTING_DB_URL:
         error = check_db_url(setting, found, &s->data_dir, complaints);
+        break;
+    case SETTING_ORIGINS:
+        error = check_origins(setting, found, complaints);
         break;
     case SETTING_TEXT:
         break;

@@ -30,6 +30,7 @@ struct settings {
     char *tokens_file; /* NULL: none */
     char *docs_dir;    /* NULL: where make install put them */
     uint64_t auth_failures_per_minute; /* of one address; 0: any number */
+    char *cors_origins; /* NULL: none; "*", or origins with commas between them */
     uint64_t max_inflight;
     uint64_t max_connections;
     uint64_t max_connections_per_address;
@@ -61,7 +62,8 @@ struct settings {
     uint64_t slow_commit_ms;  /* 0: none is slow */
 };
 
-enum setting_kind { SETTING_TEXT, SETTING_SECRET, SETTING_COUNT, SETTING_ADDRESS, SETTING_DB_URL, SETTING_WORD };
+enum setting_kind { SETTING_TEXT, SETTING_SECRET, SETTING_COUNT, SETTING_ADDRESS, SETTING_DB_URL, SETTING_WORD,
+                    SETTING_ORIGINS };
 
 struct setting {
     const char *env;      /* "TALEA_MAX_INFLIGHT" */
@@ -114,6 +116,9 @@ void settings_exchange(const struct setting *row, struct settings *a, struct set
 
 /* Splits "host:port" or "[v6]:port"; 0 or EINVAL. Hands out strings to free. Port 0 is allowed (the kernel picks). */
 int settings_split_address(const char *text, char **host, char **port) __attribute__((warn_unused_result));
+
+/* Is it "*", or a list of scheme://host[:port] with commas between them? 0, or EINVAL with the first that is none. */
+int settings_check_origins(const char *text, char *wrong, size_t wrong_size) __attribute__((warn_unused_result));
 
 /* Writes the directory of a `log://<dir>` URL to a new string; 0 or EINVAL with a reason in `error`. */
 int settings_parse_db_url(const char *url, char **data_dir, char *error, size_t error_size)

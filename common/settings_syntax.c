@@ -18,6 +18,8 @@
 #define HOST_LENGTH_MAX 253 /* of a DNS name */
 #define PORT_MAX 65535
 #define DB_URL_SCHEME "log://"
+#define ORIGIN_LENGTH_MAX 300
+#define ORIGIN_SEPARATORS ", "
 
 static char *duplicate_bytes(const char *base, size_t length)
 {
@@ -73,6 +75,50 @@ int settings_split_address(const char *text, char **host, char **port)
     *host = duplicate_bytes(text, length);
     *port = duplicate_bytes(colon + 1, strlen(colon + 1));
     return 0;
+}
+
+/* scheme://host or scheme://host:port, as browsers send it: without a path, not even a slash. */
+static bool is_origin(const char *text, size_t length)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char of_scheme[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.";
+    char copy[ORIGIN_LENGTH_MAX + 1];
+    if (length > ORIGIN_LENGTH_MAX)
+        return false;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    size_t scheme_length = strspn(copy, of_scheme);
+    if (!strchr(letters, copy[0]) || strncmp(copy + scheme_length, "://", 3) != 0)
+        return false;
+    char *host = copy + scheme_length + 3, *end = strrchr(host, ']');
+    char *port = strchr(end ? end : host, ':');
+    if (port) {
+        *port++ = '\0';
+        if (!is_port(port))
+            return false;
+    }
+    size_t host_length = strlen(host);
+    if (host[0] == '[')
+        return host_length > 2 && host[host_length - 1] == ']' && is_ipv6(host + 1, host_length - 2);
+    return is_host_name(host, host_length);
+}
+
+int settings_check_origins(const char *text, char *wrong, size_t wrong_size)
+{
+    size_t count = 0;
+    if (strcmp(text, "*") == 0)
+        return 0;
+    for (const char *p = text + strspn(text, ORIGIN_SEPARATORS); *p; p += strspn(p, ORIGIN_SEPARATORS)) {
+        size_t length = strcspn(p, ORIGIN_SEPARATORS);
+        snprintf(wrong, wrong_size, "%.*s", (int)length, p);
+        if (!is_origin(p, length))
+            return EINVAL;
+        p += length;
+        count++;
+    }
+    if (count == 0)
+        snprintf(wrong, wrong_size, "%s", text);
+    return count ? 0 : EINVAL;
 }
 
 /* Of the URL no more than its scheme is shown: another program's may hold a password. */

@@ -13,6 +13,7 @@
 #include "common/report.h"
 #include "common/rfc3339.h"
 #include "server/answers.h"
+#include "server/cors.h"
 #include "server/event_json.h"
 #include "server/query.h"
 #include "server/request_log.h"
@@ -257,7 +258,7 @@ static bool read_cursor(struct exchange *e, uint64_t *cursor)
 
 void handle_get_events(struct exchange *e)
 {
-    static const struct http_header headers[] = {
+    struct http_header headers[2 + CORS_HEADERS_MAX] = {
         {"cache-control", BYTES_LITERAL("no-cache")},
         {"x-accel-buffering", BYTES_LITERAL("no")},
     };
@@ -284,5 +285,5 @@ void handle_get_events(struct exchange *e)
     http_on_closed(e->http, on_closed, stream);
     exchange_count(e, 200);
     exchange_leave_flight(e);
-    stream->http = http_stream_begin(e->http, "text/event-stream", headers, 2, on_ready, stream);
+    stream->http = http_stream_begin(e->http, "text/event-stream", headers, 2 + cors_add_headers(e, headers + 2), on_ready, stream);
 }

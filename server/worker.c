@@ -1,5 +1,6 @@
 #include "server/worker.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "common/rfc3339.h"
 #include "server/answers.h"
 #include "server/authenticate.h"
+#include "server/cors.h"
 #include "server/document_routes.h"
 #include "server/event_stream.h"
 #include "server/metrics.h"
@@ -25,6 +27,7 @@
 #include "server/worker_calls.h"
 #include "server/write_fence.h"
 
+#define HEADERS_MAX (CORS_HEADERS_MAX + 3) /* of an answer, beside what server/http.c adds */
 #define SLEEP_MAX_MS 10000
 #define REST_MAX_NS (5 * 1000000000ull) /* for connections between two requests, when their worker leaves */
 
@@ -87,7 +90,12 @@ static void respond(struct exchange *e, int status, const char *content_type, co
 {
     uint64_t duration_ns = count(e, status);
     request_log_answered(e, status, duration_ns, e->method == METHOD_HEAD ? 0 : body.len);
-    http_respond(e->http, status, content_type, headers, header_count, body);
+    struct http_header all[HEADERS_MAX];
+    assert(header_count <= HEADERS_MAX - CORS_HEADERS_MAX);
+    size_t count_all = cors_add_headers(e, all);
+    for (size_t i = 0; i < header_count; i++)
+        all[count_all++] = headers[i];
+    http_respond(e->http, status, content_type, all, count_all, body);
 }
 
 void exchange_answer(struct exchange *e, int status)
@@ -110,6 +118,11 @@ void exchange_answer_text(struct exchange *e, const char *content_type, const st
                           size_t header_count, struct bytes body)
 {
     respond(e, 200, content_type, headers, header_count, body);
+}
+
+void exchange_answer_empty(struct exchange *e, const struct http_header *headers, size_t header_count)
+{
+    respond(e, 204, NULL, headers, header_count, bytes_of(NULL, 0));
 }
 
 bool exchange_check_names(struct exchange *e)
@@ -199,7 +212,8 @@ static void on_request(void *context, struct http_request *http, bool on_metrics
 {
     struct worker *w = context;
     struct exchange *e = arena_alloc(http_arena(http), sizeof *e);
-    *e = (struct exchange){.worker = w, .http = http, .method = http_method_of(http_method(http))};
+    *e = (struct exchange){.worker = w, .http = http, .method = http_method_of(http_method(http)),
+                           .on_metrics_listener = on_metrics_listener};
     routes_match(http_target(http), on_metrics_listener, http_arena(http), &e->match);
     e->book = e->match.book;
     http_on_closed(http, on_closed, e);
@@ -213,7 +227,7 @@ static void on_request(void *context, struct http_request *http, bool on_metrics
         return;
     }
     enter_flight(e);
-    if (admit(e))
+    if (!cors_answer_preflight(e) && admit(e))
         routes[e->match.id].handle(e);
 }
 

@@ -47,6 +47,7 @@ struct exchange {
     struct route_match match;
     enum http_method method;
     const struct scope *scope; /* NULL where the route needs no token */
+    bool on_metrics_listener;
     unsigned retry_after_s;    /* of an answer 429 or 503; 0: the usual second */
     bool in_flight;            /* counted in the slot */
     struct bytes book;         /* of the path or the draft, for the log; base NULL: none */
@@ -74,6 +75,8 @@ int worker_read_event(struct worker *worker, uint32_t book_no, uint64_t seq, str
 struct json_text *exchange_json(struct exchange *exchange);
 /* Sends worker->answer with this status, as JSON, with the headers that the status asks for. */
 void exchange_answer(struct exchange *exchange, int status);
+/* 204 with these headers. */
+void exchange_answer_empty(struct exchange *e, const struct http_header *headers, size_t header_count);
 /* Sends a body of another kind. */
 void exchange_answer_text(struct exchange *exchange, const char *content_type, const struct http_header *headers,
                           size_t header_count, struct bytes body);
