@@ -51,7 +51,7 @@ int border_create(struct border **out)
     if (border == MAP_FAILED)
         return errno;
     border->version = BORDER_VERSION;
-    arc4random_buf(&border->auth_seed, sizeof border->auth_seed);
+    arc4random_buf(&border->address_seed, sizeof border->address_seed);
     border->started_at_us = (uint64_t)clock_now_us();
     border->master_event_fd = border->arbiter_bell.fd = -1;
     for (int i = 0; i < WORKER_MAX; i++)

@@ -110,6 +110,8 @@ struct worker_counters {
     _Atomic uint64_t auth_failures; /* requests without a token that was accepted */
 };
 
+#define ADDRESS_PLACE_COUNT 4096
+
 /* One for each worker number. Counters outlive the worker that wrote them, so no sum ever falls. */
 struct worker_slot {
     _Atomic uint32_t generation; /* of the process that may use this slot; written by the master before each fork */
@@ -118,6 +120,7 @@ struct worker_slot {
     _Atomic uint32_t order;           /* enum child_order; written by the master */
     _Atomic uint32_t in_flight;       /* requests; written by the worker, zeroed by the master when it died */
     _Atomic uint32_t connections;     /* the same */
+    _Atomic uint32_t address_connections[ADDRESS_PLACE_COUNT]; /* by address_limit.h; the same */
     _Atomic uint32_t event_streams;   /* open SSE streams: the arbiter rings after commits while > 0; the same */
     _Atomic uint64_t alive_ns;        /* CLOCK_MONOTONIC of the last turn of its loop; one a second at the least */
     _Atomic int32_t forbidden_call;   /* the system call that the process died of; written by it as it dies */
@@ -178,7 +181,7 @@ struct border {
     _Atomic uint64_t head_version;     /* odd while the arbiter writes the head */
     _Atomic uint64_t head[LEDGER_HEAD_WORDS];
     _Atomic uint64_t durable_position; /* end of the last batch that is on stable storage; written by the arbiter */
-    uint64_t auth_seed; /* random; written before the first fork */
+    uint64_t address_seed; /* random; written before the first fork */
     struct auth_bucket auth_buckets[AUTH_BUCKET_COUNT];
     struct arbiter_counters arbiter;
     struct worker_slot worker[WORKER_MAX];

@@ -1,7 +1,5 @@
 #include "server/auth_limit.h"
 
-#include <xxhash.h>
-
 #define WINDOW_NS 60000000000ull
 
 /* The minute in the upper half of a bucket's word, its failures in the lower. */
@@ -17,7 +15,7 @@ static uint64_t failures_in(uint64_t word, uint64_t minute)
 
 static struct auth_bucket *bucket_of(struct border *border, const struct peer_address *address)
 {
-    uint64_t hash = XXH3_64bits_withSeed(address, sizeof *address, border->auth_seed);
+    uint64_t hash = peer_address_hash(address, border->address_seed);
     return &border->auth_buckets[hash % AUTH_BUCKET_COUNT];
 }
 

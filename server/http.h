@@ -50,7 +50,9 @@ struct http_config {
     struct bytes (*on_timeout)(void *context, struct bytes request_id);
     void (*on_limit)(void *context, enum http_limit limit); /* a client met it */
     void (*on_tick)(void *context); /* about once a second */
-    void (*on_connections)(void *context, int change); /* +1 or -1 */
+    /* False: the address has too many; else *place is the caller's, and comes back. */
+    bool (*on_connected)(void *context, const struct peer_address *peer, uint32_t *place);
+    void (*on_disconnected)(void *context, uint32_t place);
     struct http_limits limits;
     int api_fd;
     int metrics_fd; /* -1: none */

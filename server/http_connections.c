@@ -27,7 +27,7 @@
 struct http_connections {
     struct http_config config;
     struct http_connection *list;
-    uint64_t count;
+    uint32_t count;
 };
 
 struct http_connections *http_connections_create(const struct http_config *config)
@@ -47,24 +47,43 @@ static void on_close(void *context)
     struct http_connections *c = connection->owner;
     DL_DELETE(c->list, connection);
     c->count--;
-    c->config.on_connections(c->config.context, -1);
+    c->config.on_disconnected(c->config.context, connection->place);
     free(connection);
 }
 
-struct http_connection *http_connections_add(struct http_connections *c, h2o_socket_t *socket)
+static bool may_come(struct http_connections *c, h2o_socket_t *socket, uint32_t *place)
 {
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    struct peer_address peer;
+    if (c->count >= c->config.limits.connections_max) {
+        c->config.on_limit(c->config.context, HTTP_LIMIT_CONNECTIONS);
+        return false;
+    }
+    (void)h2o_socket_getpeername(socket, (struct sockaddr *)&address);
+    peer_address_of((struct sockaddr *)&address, &peer);
+    if (c->config.on_connected(c->config.context, &peer, place))
+        return true;
+    c->config.on_limit(c->config.context, HTTP_LIMIT_ADDRESS);
+    return false;
+}
+
+bool http_connections_add(struct http_connections *c, h2o_socket_t *socket)
+{
+    uint32_t place;
+    if (!may_come(c, socket, &place))
+        return false;
     struct http_connection *connection = calloc(1, sizeof *connection);
     if (!connection)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     connection->owner = c;
     connection->socket = socket;
+    connection->place = place;
     connection->since_ns = clock_monotonic_ns();
     socket->on_close.cb = on_close;
     socket->on_close.data = connection;
     DL_APPEND(c->list, connection);
     c->count++;
-    c->config.on_connections(c->config.context, 1);
-    return connection;
+    return true;
 }
 
 struct http_connection *http_connection_of(h2o_req_t *req)
@@ -72,7 +91,7 @@ struct http_connection *http_connection_of(h2o_req_t *req)
     return req->conn->callbacks->get_socket(req->conn)->on_close.data;
 }
 
-uint64_t http_connections_count(const struct http_connections *c)
+uint32_t http_connections_count(const struct http_connections *c)
 {
     return c->count;
 }

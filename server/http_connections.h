@@ -21,6 +21,7 @@ struct http_connections;
 struct http_connection {
     struct http_connections *owner;
     h2o_socket_t *socket;
+    uint32_t place; /* among addresses: on_connected's */
     struct http_request *request; /* that is not wholly answered; NULL: none */
     uint64_t since_ns;            /* of the phase it is in */
     uint64_t received_since_ns;   /* first octet of the request that is coming in; 0: none is */
@@ -37,10 +38,10 @@ struct http_connection {
 
 struct http_connections *http_connections_create(const struct http_config *config);
 
-/* A connection that was accepted; owns nothing of the socket. Its on_close forgets it. */
-struct http_connection *http_connections_add(struct http_connections *connections, h2o_socket_t *socket);
+/* A connection that was accepted; its on_close forgets it. False: a limit is met, the caller turns it away. */
+bool http_connections_add(struct http_connections *connections, h2o_socket_t *socket);
 struct http_connection *http_connection_of(h2o_req_t *req);
-uint64_t http_connections_count(const struct http_connections *connections);
+uint32_t http_connections_count(const struct http_connections *connections);
 
 /* A request has come whole, and: it is no more. */
 void http_connection_begin(struct http_connection *connection, struct http_request *request);

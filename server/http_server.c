@@ -87,20 +87,12 @@ static void turn_away_waiting(struct http_server *server, int listener_fd)
 
 static void take_in(struct http_listener *listener, h2o_socket_t *socket)
 {
-    http_connections_add(listener->server->connections, socket);
-    h2o_accept(&listener->accept, socket);
-}
-
-/* True: the connection was answered and is closed. */
-static bool is_one_too_many(struct http_listener *listener, h2o_socket_t *socket)
-{
-    struct http_server *server = listener->server;
-    if (http_connections_count(server->connections) < server->config.limits.connections_max)
-        return false;
-    server->config.on_limit(server->config.context, HTTP_LIMIT_CONNECTIONS);
+    if (http_connections_add(listener->server->connections, socket)) {
+        h2o_accept(&listener->accept, socket);
+        return;
+    }
     http_turn_away(h2o_socket_get_fd(socket));
     h2o_socket_close(socket);
-    return true;
 }
 
 static void on_accept(h2o_socket_t *listener_socket, const char *error)
@@ -114,8 +106,7 @@ static void on_accept(h2o_socket_t *listener_socket, const char *error)
                 turn_away_waiting(server, h2o_socket_get_fd(listener_socket));
             return;
         }
-        if (!is_one_too_many(listener, socket))
-            take_in(listener, socket);
+        take_in(listener, socket);
     }
 }
 

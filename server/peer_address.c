@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 #define NETWORK_OCTETS 8
 
 _Static_assert(sizeof(struct peer_address) == 17, "no padding");
@@ -29,6 +31,11 @@ void peer_address_of(const struct sockaddr *address, struct peer_address *out)
     } else if (address->sa_family == AF_INET6) {
         of_ipv6(&((const struct sockaddr_in6 *)address)->sin6_addr, out);
     }
+}
+
+uint64_t peer_address_hash(const struct peer_address *address, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(address, sizeof *address, seed);
 }
 
 void peer_address_format(const struct peer_address *address, char out[static PEER_ADDRESS_TEXT_MAX])

@@ -19,6 +19,8 @@ struct peer_address {
 /* Also of an IPv4 address that is written as an IPv6 one. `address` may be of any family. */
 void peer_address_of(const struct sockaddr *address, struct peer_address *out);
 
+uint64_t peer_address_hash(const struct peer_address *address, uint64_t seed);
+
 /* "192.0.2.1", "2001:db8::/64", "a Unix socket" */
 void peer_address_format(const struct peer_address *address, char out[static PEER_ADDRESS_TEXT_MAX]);
 

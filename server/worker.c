@@ -16,6 +16,7 @@
 #include "common/process.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
+#include "server/address_limit.h"
 #include "server/answers.h"
 #include "server/authenticate.h"
 #include "server/cors.h"
@@ -273,10 +274,20 @@ static void on_tick(void *context)
     event_streams_tick(w->event_streams);
 }
 
-static void on_connections(void *context, int change)
+static bool on_connected(void *context, const struct peer_address *peer, uint32_t *place)
 {
     struct worker *w = context;
-    atomic_fetch_add(&w->slot->connections, (uint32_t)change);
+    if (!address_limit_enter(w->border, w->number, peer, w->settings->max_connections_per_address, place))
+        return false;
+    atomic_fetch_add(&w->slot->connections, 1);
+    return true;
+}
+
+static void on_disconnected(void *context, uint32_t place)
+{
+    struct worker *w = context;
+    address_limit_leave(w->border, w->number, place);
+    atomic_fetch_sub(&w->slot->connections, 1);
 }
 
 /* --- the loop --- */
@@ -454,7 +465,8 @@ void worker_run(struct border *border, uint32_t number, uint32_t generation, con
         .on_timeout = on_timeout,
         .on_limit = on_limit,
         .on_tick = on_tick,
-        .on_connections = on_connections,
+        .on_connected = on_connected,
+        .on_disconnected = on_disconnected,
         .limits = limits_of(settings),
         .api_fd = api_fd,
         .metrics_fd = metrics_fd,

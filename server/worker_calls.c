@@ -1,6 +1,8 @@
 #include "server/worker_calls.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/system_calls.h"
@@ -16,6 +18,7 @@ static const struct allowed_call of_workers[] = {
     ALLOW_CALL(shutdown),
     ALLOW_CALL(getsockname),
     ALLOW_CALL(getpeername),
+    {SCMP_SYS(ioctl), 1, UINT32_MAX, SIOCOUTQ}, /* does the client of a Unix socket read? */
     ALLOW_CALL(getsockopt),
     ALLOW_CALL(setsockopt),
     ALLOW_CALL(recvfrom),

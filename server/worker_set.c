@@ -160,6 +160,8 @@ static void clear_slot(struct worker_slot *slot)
     atomic_store(&slot->in_flight, 0);
     atomic_store(&slot->connections, 0);
     atomic_store(&slot->event_streams, 0);
+    for (uint32_t n = 0; n < ADDRESS_PLACE_COUNT; n++)
+        atomic_store_explicit(&slot->address_connections[n], 0, memory_order_relaxed);
 }
 
 bool worker_set_died(struct master *m, int pid, int status)

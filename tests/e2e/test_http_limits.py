@@ -154,6 +154,26 @@ def test_connections_beyond_those_of_a_worker_are_answered_503(make_ledger):
     assert met(ledger, "connections") >= 1
 
 
+def test_connections_of_an_address_beyond_its_number_are_answered_503_over_all_workers(make_ledger):
+    ledger = shop_with(make_ledger, workers=2, max_connections_per_address=4)
+
+    def ask_from(address, held):
+        """The status of one more connection, which stays."""
+        try:
+            s = held.enter_context(socket.create_connection(("127.0.0.1", ledger.port), PATIENCE_S, (address, 0)))
+            s.sendall(HEALTH)
+            return int(s.recv(4096)[9:12])
+        except (OSError, ValueError):
+            return None  # no worker is there
+    with contextlib.ExitStack() as held:
+        assert [ask_from("127.0.0.2", held) for _ in range(7)] == [200] * 4 + [503] * 3
+        assert ask_from("127.0.0.3", held) == 200, "another address has its own"
+        assert met(ledger, "address") == 3
+        for pid in ledger.worker_pids():
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: ask_from("127.0.0.2", held) == 200, "what dead workers held to be free")
+
+
 def test_streams_beyond_those_of_a_worker_are_answered_503(make_ledger):
     ledger = shop_with(make_ledger, workers=1, max_event_streams=2)
     with ledger.stream("shop"), ledger.stream("shop"):

@@ -276,7 +276,7 @@ static void run_completion(struct bytes input)
         struct buffer *message = submissions_begin(submissions, SUBMISSION_POST, expected.count);
         for (uint32_t i = 0; i < expected.count; i++)
             submission_add_draft(message, &example);
-        struct waiting *waiting = submissions_send(submissions, done, &expected);
+        struct waiting *waiting = submissions_send(submissions, UINT64_MAX, done, &expected);
         FUZZ_HOLDS(waiting);
         answer(border, buffer_bytes(message), bytes_of(input.base + 1, input.len - 1));
         FUZZ_HOLDS(submissions_receive(submissions) && expected.calls <= 1);
