@@ -216,6 +216,81 @@ STREAMS = {
     "id-with-nul": "\x03id: a\0b\ndata:x\n\nid\ndata:  y\n\n",
 }
 
+# --- what clients send to a worker: the marks are explained in fuzz_whole_server.c ---
+
+FLUSH, PAUSE, AGAIN, DONE, LENGTH, KEY, TOKEN = (b"\xff" + mark for mark in (b"|", b",", b"#", b"!", b"L", b"K", b"A"))
+
+
+def get(path, *lines, method="GET", token=True):
+    head = [f"{method} {path} HTTP/1.1".encode(), b"Host: x", *lines]
+    return b"\r\n".join(head + [TOKEN] * token) + b"\r\n\r\n"
+
+
+def send(path, body, *lines, length=True, kind=b"application/json"):
+    lines = [b"Content-Type: " + kind, *([b"Content-Length: " + LENGTH] if length else []), *lines]
+    return get(path, *lines, method="POST") + body
+
+
+def chunked(path, *chunks, trailer=b""):
+    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n" + trailer + b"\r\n"
+    return send(path, body, b"Transfer-Encoding: chunked", length=False)
+
+
+def sale(key, minor=5, account=b"sales"):
+    return (b'{"book":"shop","idempotency_key":"' + key + b'","postings":[{"account":"cash","amount":{"minor":%d,"asset":'
+            b'"USD"},"direction":"debit"},{"account":"%s","amount":{"minor":%d,"asset":"USD"},"direction":"credit"}]}'
+            % (minor, account, minor))
+
+
+POSTS, BATCH = "/v1/transactions", "/v1/transactions/batch"
+BOOK = "/v1/books/shop"
+REQUESTS = {
+    "health": get("/health", token=False),
+    "health-http-1-0": b"GET /health HTTP/1.0\r\n\r\n",
+    "absolute-form": get("http://x/health?a=b"),
+    "post": send(POSTS, sale(b"k1")),
+    "post-fresh": send(POSTS, sale(KEY)) + FLUSH + get(BOOK + "/accounts/cash/balance"),
+    "post-metadata": send(POSTS, sale(b"k2")[:-1] + b',"metadata":{"a":[1,"\\u00e9"]},"external_refs":[{"kind":"o","value":'
+                          b'"1"}],"occurred_at":"2026-01-02T03:04:05.5Z"}'),
+    "post-refused": send(POSTS, sale(b"k3", account=b"till", minor=7)) + FLUSH + send(POSTS, sale(b"k4", account=b"none")),
+    "post-batch": send(BATCH, b"[" + sale(b"k5") + b"," + sale(KEY) + b"," + sale(b"", -1) + b"]"),
+    "post-in-pieces": send(POSTS, sale(b"k6")).replace(b"postings", b"post" + PAUSE + b"ings"),
+    "post-cut": send(POSTS, sale(b"k7") + b" " * 9)[:-20] + AGAIN + get("/health"),
+    "post-and-gone": send(POSTS, sale(KEY)) + DONE + AGAIN + get("/health"),
+    "post-chunked": chunked(POSTS, sale(b"k8")[:20], sale(b"k8")[20:]),
+    "post-chunked-trailer": chunked(POSTS, sale(b"k9"), trailer=b"X-A: b\r\n"),
+    "post-chunked-broken": chunked(POSTS, sale(b"k9")).replace(b"14\r\n", b"zz\r\n").replace(b"0\r\n\r\n", b"-1\r\n\r\n"),
+    "post-two-framings": send(POSTS, b"0\r\n\r\n", b"Transfer-Encoding: chunked"),
+    "post-two-lengths": send(POSTS, sale(b"k8"), b"Content-Length: 3"),
+    "post-no-length": send(POSTS, sale(b"k8"), length=False),
+    "post-text": send(POSTS, sale(b"k8"), kind=b"text/plain"),
+    "post-expect": send(POSTS, PAUSE + sale(b"k8"), b"Expect: 100-continue"),
+    "post-too-long": send(POSTS, b"{", b"Content-Length: 99999999", length=False),
+    "asset": send("/v1/assets", b'{"id":"BTC","class":"crypto","network":"bitcoin","precision":8,"name":"B"}'),
+    "account": send("/v1/accounts", b'{"book":"b","path":"p","asset":"USD","kind":"equity","min_balance":-5}'),
+    "pipeline": get(BOOK + "/trial-balance") * 3 + get("/health", method="HEAD") + get("/nowhere"),
+    "pipeline-posts": send(POSTS, sale(b"k1")).replace(LENGTH, b"%d" % len(sale(b"k1"))) * 4,
+    "balance-as-of": get(BOOK + "/accounts/cash/balance?as_of=2026-06-04T12:00:00%2B02:00"),
+    "history": get(BOOK + "/accounts/cash/history?after_seq=1&limit=2") + get(BOOK + "/accounts/a%2Fb/history"),
+    "events": get(BOOK + "/events?from=2") + FLUSH + FLUSH,
+    "events-id": get(BOOK + "/events", b"Last-Event-ID: -1") + FLUSH + get("/health"),
+    "events-head": get(BOOK + "/events", method="HEAD"),
+    "events-1-0": get(BOOK + "/events").replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "transaction": get("/v1/transactions/01890a5d-ac96-774b-bcce-b302099a8057"),
+    "not-utf-8": get("/v1/books/%ff/trial-balance"),
+    "other-method": get(BOOK + "/trial-balance", method="DELETE") + get("/health", method="OPTIONS"),
+    "no-token": get(BOOK + "/trial-balance", token=False) + get(BOOK + "/events", b"Authorization: Bearer x", token=False),
+    "request-id": get("/health", b"X-Request-Id: a-1") + get("/health", b"X-Request-Id: a", b"X-Request-Id: b"),
+    "close": get("/health", b"Connection: close") + get("/health"),
+    "upgrade": get("/health", b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQ"),
+    "http-2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0",
+    "long-head": get("/health", *(b"X-%d: y" % n for n in range(120))),
+    "folded-head": get("/health", b"X-A: b\r\n c"),
+    "no-request": b"\r\n\r\nhello\r\n\r\n",
+    "tls": b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+    "nothing": b"",
+}
+
 
 def write(folder, target, name, content):
     os.makedirs(os.path.join(folder, target), exist_ok=True)
@@ -237,7 +312,7 @@ def main():
     for n, query in enumerate(QUERIES):
         write(folder, "query", f"query-{n}", "/v1/books/a%2Fb/accounts/x%20y/history?" + query)
     for target, seeds in (("message", MESSAGES), ("log_batch", LOGS), ("settings", SETTINGS), ("tokens", TOKENS),
-                          ("sse", STREAMS)):
+                          ("sse", STREAMS), ("whole_server", REQUESTS)):
         for name, content in seeds.items():
             write(folder, target, name, content)
 

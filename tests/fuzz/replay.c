@@ -68,6 +68,6 @@ int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++)
         run_path(argv[i]);
-    printf("%s: %lu inputs held\n", argv[0], files_run);
+    printf("%lu inputs held\n", files_run);
     return files_run ? 0 : 2;
 }

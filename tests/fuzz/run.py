@@ -47,8 +47,8 @@ class Target:
 
     def options(self):
         whole = self.name == "whole_server"
-        yield "-timeout=30"
-        yield "-rss_limit_mb=3000" if whole else "-rss_limit_mb=2048"
+        yield "-timeout=120" if whole else "-timeout=30"
+        yield "-rss_limit_mb=2048"
         yield f"-artifact_prefix={self.crashes}{os.sep}"
         if whole:
             yield "-detect_leaks=0"  # a server's memory is not an input's; leaks are looked for at its end
@@ -61,7 +61,8 @@ class Target:
 
 def environment(scratch):
     env = {k: v for k, v in os.environ.items() if not k.startswith("TALEA_") or k == "TALEA_TEST_TALEAD"}
-    return dict(env, TMPDIR=scratch, ASAN_OPTIONS="detect_stack_use_after_return=1:allocator_may_return_null=1",
+    return dict(env, TMPDIR=scratch, TALEA_FUZZ_LEDGER=os.path.join(scratch, "ledger"),
+                ASAN_OPTIONS="detect_stack_use_after_return=1:allocator_may_return_null=1",
                 UBSAN_OPTIONS="print_stacktrace=1")
 
 
