@@ -3,7 +3,7 @@
  * the parameters, RFC 3339.
  *
  * What is encoded decodes to itself; names are UTF-8 or said not to be; a time that is taken is written as text that
- * is taken as the same time and written the same again; limits and cursors are in their ranges.
+ * is taken as the same time and written the same again, and with an octet more or less it is not taken; limits and cursors are in their ranges.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -81,10 +81,16 @@ static void check_parsed_time(struct bytes text)
 {
     static const struct timestamp untouched = {-1, 7};
     struct timestamp t = untouched;
-    if (rfc3339_parse(text, &t) == 0)
-        check_time(t);
-    else
+    if (rfc3339_parse(text, &t) != 0) {
         FUZZ_HOLDS(t.seconds == untouched.seconds && t.nanos == untouched.nanos);
+        return;
+    }
+    check_time(t);
+    uint8_t *longer = arena_alloc(arena, text.len + 1);
+    memcpy(longer, text.base, text.len);
+    longer[text.len] = text.base[text.len - 1];
+    FUZZ_HOLDS(rfc3339_parse(bytes_of(longer, text.len + 1), &t) == EINVAL);
+    FUZZ_HOLDS(rfc3339_parse(bytes_of(text.base, text.len - 1), &t) == EINVAL);
 }
 
 static void check_as_of(struct bytes query)

@@ -2,7 +2,7 @@
  * Event streams from both ends: the cursor that a client sends, and the stream that the client reads.
  *
  * The cursor is never negative, and both ends read numbers alike. The reader sees the same events however the stream
- * is cut into pieces (the first octet says how long they are), and what a server would send reads back as sent.
+ * is cut into pieces (the first octet says how long they are) and its lines are ended, and what a server would send reads back as sent.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -46,6 +46,27 @@ static void check_pieces(struct bytes stream, size_t piece)
     buffer_free(&whole);
     buffer_free(&single);
     buffer_free(&some);
+}
+
+/* Lines may end in LF, CR, or both; the events are the same. */
+static void check_line_ends(struct bytes input)
+{
+    static const char *const ends[] = {"\n", "\r", "\r\n"};
+    struct buffer seen[3] = {{0}};
+    for (size_t e = 0; e < 3; e++) {
+        struct buffer stream = {0};
+        for (size_t i = 0; i < input.len; i++)
+            if (input.base[i] == '\n' || input.base[i] == '\r')
+                buffer_append_string(&stream, ends[e]);
+            else
+                buffer_append(&stream, &input.base[i], 1);
+        read_in_pieces(buffer_bytes(&stream), 3, &seen[e]);
+        buffer_free(&stream);
+    }
+    FUZZ_HOLDS(bytes_equal(buffer_bytes(&seen[0]), buffer_bytes(&seen[1])));
+    FUZZ_HOLDS(bytes_equal(buffer_bytes(&seen[0]), buffer_bytes(&seen[2])));
+    for (size_t e = 0; e < 3; e++)
+        buffer_free(&seen[e]);
 }
 
 /* As the server frames it: id, data, an empty line. Data is JSON, which holds no line's end. */
@@ -92,6 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct bytes input = bytes_of(data + 1, size - 1), rest;
     check_pieces(input, 1 + data[0] % 64);
+    check_line_ends(input);
     check_sent(input);
     struct bytes line = fuzz_cut(input, "\n", &rest);
     uint8_t *copy = fuzz_copy(line);

@@ -64,6 +64,8 @@ RICH = draft("k2", ("c", 3, "USD", 0), ("b", 3, "USD", 1), refs=[("order", "1")]
              occurred=[1700000000, 500000000])
 EXTREME = draft("k3", ("a", (1 << 63) - 1, "USD", 0), ("b", (1 << 63) - 1, "USD", 1))
 OVER = draft("k4", ("c", 9, "USD", 0), ("b", 9, "USD", 1), ("d", 1, "EUR", 0), ("a", 0, "EUR", 1))
+PAST_I64 = draft("k6", ("c", 9, "USD", 0), ("b", 9, "USD", 1))
+ZERO = draft("k7", ("a", 0, "USD", 0), ("b", 0, "USD", 1))
 BELOW = draft("k5", ("b", 1, "USD", 0), ("a", 1, "USD", 1))
 ASSET = ["BTC", 2, "bitcoin", None, 8, "Bitcoin"]
 FIAT = ["USD", 1, None, None, 2, "US Dollar"]
@@ -105,6 +107,8 @@ MESSAGES = {
     "post": submission(1, 1, "shop", POST),
     "post-rich": submission(1, 1, "shop", RICH),
     "post-extreme": submission(1, 1, "shop", EXTREME),
+    "post-past-i64": submission(1, 1, "shop", PAST_I64),
+    "post-of-nothing": submission(1, 1, "shop", ZERO),
     "post-two-books": submission(1, 5, "x", POST, "y", OVER, "x", BELOW, "x", POST, "x", RICH),
     "asset": submission(2, 1, ASSET),
     "asset-fiat": submission(2, 1, FIAT),
@@ -119,6 +123,7 @@ MESSAGES = {
     "too-few-verdicts": completion(verdict(1), count=3),
     "ring-two-records": ring(0, record(0, b"one") + record(16, b"the other")),
     "ring-wrapped": wrapped_ring(),
+    "ring-record-past-its-end": ring(240, b"\0" * 240 + record(240, b"sixteen octets..")[:16], 24),
     "ring-published-too-much": ring(8, record(8, b"x"), 512),
 }
 
@@ -173,7 +178,7 @@ LOGS = {
 # --- texts ---
 
 TIMES = ["2026-06-04T12:00:00Z", "2026-06-04t12:00:00.123456789+05:30", "2016-12-31 23:59:60z", "0000-01-01T00:00:00Z",
-         "9999-12-31T23:59:59.5-00:01", "2024-02-29T00:00:00.1Z", "2023-02-29T00:00:00Z"]
+         "9999-12-31T23:59:59.5-00:01", "2024-02-29T00:00:00.1Z", "2023-02-29T00:00:00Z", "0000-01-01T00:59:00+01:00", "2026-06-04T12:00:00Zz"]
 QUERIES = ["as_of=2026-06-04T12:00:00%2B02:00", "limit=+5&after_seq=-3&x=1", "from=9223372036854775807", "limit=0&limit=1",
            "limit=99999999999999999999", "after_seq=%31&from=", "%6cimit=7", "from=-9223372036854775808&&=&as_of"]
 
@@ -186,6 +191,7 @@ SETTINGS = {
     "unknown-key": "db_url: log://d\nmax_inflght: 3\nTALEA_BIND: x:1\n",
     "twice": "workers: 1\nworkers: 2\n",
     "wrong-values": "db_url: http://x\nworkers: 65\nbind: x\nlog_level: loud\naccess_log: [1]\nmax_inflight: -1\n",
+    "one-worker-too-many": "db_url: log://d\nworkers: 65\n",
     "anchors": "db_url: &a log://d\nbind: *a\n",
     "deep": "workers: " + "[" * 17 + "]" * 17 + "\n",
     "two-documents": "db_url: log://d\n---\nbind: x:1\n",
@@ -200,6 +206,7 @@ TOKENS = {
     "block": "tokens:\n  p:\n    token: 'x y'\n    books:\n      - a\n      - \"b:c\"\n    access: ro\n--- header\nbearer  x y",
     "same-token": "tokens:\n  a: { token: t, books: [a], access: rw }\n  b: { token: t, books: [b], access: rw }\n",
     "the-api-token": "tokens:\n  a: { token: api-token, books: [a], access: rw }\n",
+    "book-that-begins-with-a-star": "tokens: { a: { token: t, books: ['*x'], access: rw } }\n",
     "mixed-books": "tokens: { a: { token: t, books: ['*', b], access: rw } }\n",
     "wrong-entries": "tokens:\n  a: 1\n  b: {}\n  c: { token: ~, books: [], access: no, more: 1 }\n  '': { token: x }\n",
     "no-entry": "tokens: {}\n",
