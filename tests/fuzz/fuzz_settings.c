@@ -58,6 +58,7 @@ static void check_value(const struct settings *s, const struct setting *setting)
     case SETTING_SECRET:
     case SETTING_ADDRESS:
     case SETTING_DB_URL:
+    case SETTING_ORIGINS:
         text = *(char *const *)((const char *)s + setting->offset);
         break;
     }

@@ -299,6 +299,34 @@ REQUESTS = {
 }
 
 
+START = b"GET / HTTP/1.1\r\nHost: x\r\n"
+# The first octet: even for heads, odd for chunked bodies; half of it, and one, is the length of a piece.
+FRAMING = {
+    "plain": b"\x20" + START + b"\r\n",
+    "old": b"\2GET /a?b HTTP/1.0\r\n\r\n",
+    "absolute": b"\x10GET http://[::1]:80/v1?a=%20 HTTP/1.1\r\nhost:[::1]:80\r\n\r\n",
+    "length": b"\x10POST / HTTP/1.1\r\nHost: a.b\r\nContent-Length: 4096\r\nExpect: 100-continue\r\n\r\n",
+    "chunked": b"\x10POST / HTTP/1.1\r\nHost: a.b\r\nTransfer-Encoding: Chunked\r\n\r\n",
+    "both": b"\x10POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "two-lengths": b"\0POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    "codings": b"\0POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+    "folded": b"\0" + START + b"A: b\r\n c\r\n\r\n",
+    "bare": b"\0" + START + b"A: b\nC: d\r\n\r\n",
+    "empty-line": b"\0\r\n" + START + b"A:\t b \r\n\r\nbehind",
+    "no-host": b"\0GET / HTTP/1.1\r\n\r\n",
+    "http-2": b"\0PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "long": b"\xfe" + START + b"A: " + b"x" * 16400 + b"\r\n\r\n",
+    "fields": b"\xfe" + START + b"A: b\r\n" * 101 + b"\r\n",
+    "body": b"\x093\r\nabc\r\n0a\r\n0123456789\r\n0\r\n\r\nGET",
+    "extensions": b"\x033;a=b;c=\"d\"\r\nabc\r\n0;e\r\n\r\n",
+    "trailers": b"\x013\r\nabc\r\n0\r\nX-Sum: 1\r\nHos: t\r\n\r\n",
+    "trailer-of-a-head": b"\x0f0\r\nContent-Length: 3\r\n\r\n",
+    "sizes": b"\x0f0x3\r\nabc\r\n",
+    "large": b"\x0ffffffffffffffff\r\n",
+    "no-end": b"\x0f3\r\nabcd\r\n0\r\n\r\n",
+}
+
+
 def write(folder, target, name, content):
     os.makedirs(os.path.join(folder, target), exist_ok=True)
     name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
@@ -319,7 +347,7 @@ def main():
     for n, query in enumerate(QUERIES):
         write(folder, "query", f"query-{n}", "/v1/books/a%2Fb/accounts/x%20y/history?" + query)
     for target, seeds in (("message", MESSAGES), ("log_batch", LOGS), ("settings", SETTINGS), ("tokens", TOKENS),
-                          ("sse", STREAMS), ("whole_server", REQUESTS)):
+                          ("sse", STREAMS), ("framing", FRAMING), ("whole_server", REQUESTS)):
         for name, content in seeds.items():
             write(folder, target, name, content)
 
