@@ -3,6 +3,7 @@
 #
 # Given: SOURCE, FUZZ_CC, FUZZ_CPPFLAGS, FUZZ_LIBS, TALEA_SOURCES (common, arbiter, server), FUZZ_TARGETS.
 FUZZ_CFLAGS = -std=gnu11 -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FOLDERS = -DTALEA_SRCDIR='"$(SOURCE)"' -DTALEA_DOCS_DIR_DEFAULT='"swagger-ui"'
 COVERAGE = -fsanitize=fuzzer-no-link
 CLIENT_SOURCES = client/number.c client/sse.c client/status.c client/text.c
 COMMON_SOURCES = tests/fuzz/fuzz.c tests/fuzz/exact_small_file.c $(CLIENT_SOURCES)
@@ -17,7 +18,7 @@ all: $(FUZZ_TARGETS:%=fuzz/fuzz_%)
 fuzz/obj/%.o: $(SOURCE)/%.c
 	@mkdir -p $(@D)
 	@echo "  CC       $@"
-	@$(FUZZ_CC) $(FUZZ_CPPFLAGS) $(FUZZ_CFLAGS) $(COVERAGE) -MMD -MP -c -o $@ $<
+	@$(FUZZ_CC) $(FUZZ_CPPFLAGS) $(FOLDERS) $(FUZZ_CFLAGS) $(COVERAGE) -MMD -MP -c -o $@ $<
 
 fuzz/libtalea.a: $(TALEA_OBJECTS)
 	@rm -f $@
