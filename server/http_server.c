@@ -4,8 +4,8 @@
  * Closed doors of h2o 2.2.5: HTTP/2 over plain text is off; its parsers are
  * replaced (http_guard.h), which is proved before the first client comes; its
  * one time-out is out of the way of ours; running out of descriptors on accept
- * is answered instead of spun over; a client that sends faster than it is read
- * finds a bounded buffer in the kernel.
+ * is answered instead of spun over; clients that send faster than they are read,
+ * or do not read, find bounded buffers in the kernel.
  */
 #include <assert.h>
 #include <errno.h>
@@ -28,6 +28,7 @@
 #define DRAIN_GRACE_MS 1000 /* for requests that were to come, or to come whole, when it began to leave */
 #define H2O_TIMEOUT_MS (24 * 3600 * 1000)
 #define RECEIVE_BUFFER_BYTES (256 * 1024) /* h2o reads all that is there at once, and keeps it */
+#define SEND_BUFFER_BYTES (256 * 1024)
 #define SELF_CHECK_ROUNDS 100
 
 /* --- accepting --- */
@@ -137,11 +138,12 @@ static h2o_hostconf_t *add_host(struct http_server *server, const char *name, bo
     return host;
 }
 
-/* Accepted connections have the listener's buffer. An inherited socket that was set so already keeps it. */
-static void bound_receive_buffer(int fd)
+/* Accepted connections inherit them; the kernel makes them twice as large, and no larger. */
+static void bound_kernel_buffers(int fd)
 {
-    static const int bytes = RECEIVE_BUFFER_BYTES;
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    static const int receive = RECEIVE_BUFFER_BYTES, send = SEND_BUFFER_BYTES;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive, sizeof receive);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send, sizeof send);
 }
 
 static void add_listener(struct http_server *server, int fd, h2o_hostconf_t *host)
@@ -151,7 +153,7 @@ static void add_listener(struct http_server *server, int fd, h2o_hostconf_t *hos
     listener->hosts[0] = host;
     listener->accept.ctx = &server->context;
     listener->accept.hosts = listener->hosts;
-    bound_receive_buffer(fd);
+    bound_kernel_buffers(fd);
     listener->socket = h2o_evloop_socket_create(server->context.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     listener->socket->data = listener;
 }

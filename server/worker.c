@@ -30,6 +30,7 @@
 
 #define HEADERS_MAX (CORS_HEADERS_MAX + 3) /* of an answer, beside what server/http.c adds */
 #define SLEEP_MAX_MS 10000
+#define BUFFER_KEPT_BYTES (1u << 20)
 #define REST_MAX_NS (5 * 1000000000ull) /* for connections between two requests, when their worker leaves */
 
 static volatile sig_atomic_t told_to_leave;
@@ -265,9 +266,18 @@ static void on_limit(void *context, enum http_limit limit)
     worker_met_limit(context, limit);
 }
 
+/* One large answer, or event, is no reason to keep its memory for ever. */
+static void shrink(struct buffer *buffer)
+{
+    if (buffer->capacity > BUFFER_KEPT_BYTES)
+        buffer_free(buffer);
+}
+
 static void on_tick(void *context)
 {
     struct worker *w = context;
+    shrink(&w->answer);
+    shrink(&w->scratch);
     atomic_store_explicit(&w->slot->alive_ns, clock_monotonic_ns(), memory_order_relaxed);
     atomic_store_explicit(&w->slot->open_fds, process_open_fds(), memory_order_relaxed);
     submissions_expire(w->submissions);
