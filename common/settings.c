@@ -419,17 +419,24 @@ void settings_default(struct settings *out)
     }
 }
 
-void settings_free(struct settings *s)
+void settings_forget_secrets(struct settings *s)
 {
     if (s->api_token)
         explicit_bzero(s->api_token, strlen(s->api_token));
+    free(s->api_token);
+    s->api_token = NULL;
+}
+
+void settings_free(struct settings *s)
+{
+    settings_forget_secrets(s);
     free(s->db_url);
     free(s->data_dir);
     free(s->bind);
     free(s->metrics_bind);
     free(s->docs_dir);
-    free(s->api_token);
     free(s->tokens_file);
+    free(s->cors_origins);
     free(s->log_file);
     *s = (struct settings){0};
 }

@@ -108,6 +108,8 @@ int settings_check(const char *config_path, const char *dotenv_path, struct sett
 /* Every default of the table; what has none, or is required, is NULL. Release with settings_free. */
 void settings_default(struct settings *out);
 void settings_free(struct settings *s);
+/* Wipes the secrets, once they were made use of: none is there afterwards. */
+void settings_forget_secrets(struct settings *s);
 
 /* Does the row have the same value in both? */
 bool settings_equal(const struct setting *row, const struct settings *a, const struct settings *b);

@@ -108,6 +108,7 @@ static void start_arbiter(struct master *m)
     m->arbiter.forbidden_call = &m->border->arbiter_forbidden_call;
     if (child_fork(&m->arbiter, m->pid) == 0) {
         close(m->signal_fd);
+        forget_environment_token(m);
         control_close_in_child(m->control);
         close(m->api_fd);
         if (m->metrics_fd >= 0)
@@ -377,13 +378,6 @@ static int serve(struct master *m)
     return m->exit_status;
 }
 
-static void forget_token(struct master *m)
-{
-    if (m->token_of_environment)
-        explicit_bzero(m->token_of_environment, strlen(m->token_of_environment));
-    free(m->token_of_environment);
-}
-
 /* Whoever sets more connections than there can be learns it now, and not from clients. */
 static void check_open_files(const struct settings *settings)
 {
@@ -409,7 +403,7 @@ int master_serve(const char *config_path)
         check_open_files(&m.settings);
         status = serve(&m);
     }
-    forget_token(&m);
+    forget_environment_token(&m);
     tokens_destroy(&m.tokens);
     settings_free(&m.settings);
     return status;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,23 +15,37 @@
 #include "server/master_state.h"
 #include "server/worker_set.h"
 
+#define PERTURB_OCTET 0x5a
+
 /* The token is in the environment only while the settings are read: the master's own copy outlives a reload. */
 int load_settings(struct master *m, struct settings *settings, struct tokens **tokens, char *error, size_t error_size)
 {
     if (m->token_of_environment && setenv("TALEA_API_TOKEN", m->token_of_environment, 1) != 0)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
+    /* What a library frees unwiped, such as libyaml's copy of a file, is overwritten as it is freed. */
+    (void)mallopt(M_PERTURB, PERTURB_OCTET);
     int failed = settings_load(m->config_path, ".env", settings, error, error_size);
     if (m->token_of_environment) {
         char *value = getenv("TALEA_API_TOKEN");
         explicit_bzero(value, strlen(value));
         unsetenv("TALEA_API_TOKEN");
     }
-    if (failed)
-        return EINVAL;
-    if (tokens_load(settings->api_token, settings->tokens_file, tokens, error, error_size) == 0)
-        return 0;
-    settings_free(settings);
-    return EINVAL;
+    if (!failed) {
+        failed = tokens_load(settings->api_token, settings->tokens_file, tokens, error, error_size);
+        settings_forget_secrets(settings);
+        if (failed)
+            settings_free(settings);
+    }
+    (void)mallopt(M_PERTURB, 0);
+    return failed ? EINVAL : 0;
+}
+
+void forget_environment_token(struct master *m)
+{
+    if (m->token_of_environment)
+        explicit_bzero(m->token_of_environment, strlen(m->token_of_environment));
+    free(m->token_of_environment);
+    m->token_of_environment = NULL;
 }
 
 /* systemd pairs RELOADING with the time at which it began: sd_notify(3). */

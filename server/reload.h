@@ -21,4 +21,7 @@ int reload(struct master *master, struct buffer *answer);
 int load_settings(struct master *master, struct settings *settings, struct tokens **tokens, char *error,
                   size_t error_size);
 
+/* In a child, which never reads settings again; and at the end. */
+void forget_environment_token(struct master *master);
+
 #endif

@@ -9,6 +9,7 @@
 #include "common/report.h"
 #include "common/rfc3339.h"
 #include "server/master_state.h"
+#include "server/reload.h"
 #include "server/worker.h"
 
 #define NONE WORKER_MAX
@@ -38,6 +39,7 @@ static void start(struct master *m, uint32_t n)
     m->worker[n].forbidden_call = &slot->forbidden_call;
     if (child_fork(&m->worker[n], m->pid) == 0) {
         close(m->signal_fd);
+        forget_environment_token(m);
         control_close_in_child(m->control);
         worker_run(m->border, n, generation, &m->settings, m->tokens, m->api_fd, m->metrics_fd);
     }
