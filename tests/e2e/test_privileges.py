@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from harness import PATIENCE_S, quote, sale, wait_until
+from test_disk_faults import may_trace
 
 STRANGER = 64124  # a user that nobody has
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
@@ -110,6 +111,23 @@ def test_a_setting_turns_the_filters_of_system_calls_off(make_ledger):
     exercise(ledger)
     for pid, title in ledger.children():
         assert status_of(pid)["Seccomp"] == status_of(os.getpid())["Seccomp"], title
+
+
+@pytest.mark.skipif(not may_trace(), reason="strace may not trace here")
+@pytest.mark.parametrize("who", ["worker 0", "arbiter"])
+def test_a_process_that_makes_another_call_is_replaced_and_one_line_names_the_call(make_ledger, who):
+    """strace puts another call, harmless but in no list, in the place of the next one to be made."""
+    ledger = make_ledger(workers=1)
+    ledger.set_up("shop")
+    victim = ledger.worker_pids()[0] if who == "worker 0" else ledger.arbiter_pid()
+    strace = subprocess.Popen(["strace", "-qq", "-o", "/dev/null", "-p", str(victim), "-e", "trace=write,pwritev",
+                               "-e", "inject=write,pwritev:error=EIO:syscall=getpgrp"])
+    wait_until(lambda: status_of(victim)["TracerPid"].strip() != "0", "strace to hold the process")
+    ledger.post(sale("shop", "k"))
+    assert strace.wait(PATIENCE_S) is not None
+    told = [line for line in ledger.stderr_text().splitlines() if f" {who} {victim} " in line]
+    assert len(told) == 1, told
+    assert "made the forbidden system call getpgrp (status 9; see TALEA_SECCOMP); another is started" in told[0]
 
 
 # --- files ---

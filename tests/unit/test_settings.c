@@ -493,6 +493,7 @@ static void environment_wins_over_dotenv_over_yaml_over_default(void **state)
             [SETTING_COUNT] = {"5001", "5002", "5003"},
             [SETTING_ADDRESS] = {"h:1", "h:2", "h:3"},
             [SETTING_DB_URL] = {"log://a", "log://b", "log://c"},
+            [SETTING_ORIGINS] = {"http://a", "http://b", "*"},
         };
         static const char *const small[3] = {"51", "52", "53"};
         const char *const *words = setting->words;
