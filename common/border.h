@@ -150,7 +150,7 @@ struct arbiter_counters {
 };
 
 #define AUTH_BUCKET_COUNT 4096
-/* For the addresses that a hash puts here: auth_limit.h. Written by any worker, relaxed: each word stands for itself. */
+/* For the addresses that a hash puts here: auth_limit.h. Written by any worker, relaxed: a word stands for itself. */
 struct auth_bucket {
     _Atomic uint64_t failures; /* upper half: a minute of CLOCK_MONOTONIC; lower: wrong tokens in it */
     _Atomic uint64_t accepted; /* bits of scope_number: tokens that were accepted */

@@ -88,8 +88,8 @@ static void word_forbidden_call(struct child *child)
 {
     char call[SYSTEM_CALL_NAME_MAX];
     system_call_name(atomic_load(child->forbidden_call), call);
-    snprintf(child->last_death, sizeof child->last_death, "made the forbidden system call %s (status %d; see TALEA_SECCOMP)",
-             call, EXIT_STATUS_FORBIDDEN_CALL);
+    snprintf(child->last_death, sizeof child->last_death,
+             "made the forbidden system call %s (status %d; see TALEA_SECCOMP)", call, EXIT_STATUS_FORBIDDEN_CALL);
 }
 
 void child_report_death(struct child *child, const char *name, int status, const char *what_now)

@@ -285,5 +285,6 @@ void handle_get_events(struct exchange *e)
     http_on_closed(e->http, on_closed, stream);
     exchange_count(e, 200);
     exchange_leave_flight(e);
-    stream->http = http_stream_begin(e->http, "text/event-stream", headers, 2 + cors_add_headers(e, headers + 2), on_ready, stream);
+    size_t header_count = 2 + cors_add_headers(e, headers + 2);
+    stream->http = http_stream_begin(e->http, "text/event-stream", headers, header_count, on_ready, stream);
 }

@@ -12,21 +12,19 @@
 #include <bsd/unistd.h>
 
 #include "common/exit_status.h"
-#include "common/privileges.h"
 #include "common/process.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
 #include "server/address_limit.h"
 #include "server/answers.h"
 #include "server/authenticate.h"
+#include "server/confinement.h"
 #include "server/cors.h"
 #include "server/document_routes.h"
 #include "server/event_stream.h"
 #include "server/metrics.h"
 #include "server/request_log.h"
 #include "server/submissions.h"
-#include "server/worker_calls.h"
-#include "server/write_fence.h"
 
 #define HEADERS_MAX (CORS_HEADERS_MAX + 3) /* of an answer, beside what server/http.c adds */
 #define SLEEP_MAX_MS 10000
@@ -422,29 +420,6 @@ static struct http_limits limits_of(const struct settings *settings)
     };
 }
 
-/* What the master had open and a worker has no use for, and the rights that it has none for. */
-static void give_up_privileges(struct worker *w)
-{
-    const char *why;
-    border_keep_own_bell(w->border, w->number);
-    privileges_refuse_new();
-    privileges_hide_memory(w->settings->core_dumps);
-    if (privileges_drop_capabilities(w->settings->data_dir, w->settings->log_file))
-        report(REPORT_DEBUG, "CAP_DAC_OVERRIDE stays: the ledger or the log file is another user's");
-    w->fenced = write_fence_raise(w->settings->data_dir, w->settings->log_file, &why);
-    if (!w->fenced)
-        report(REPORT_DEBUG, "what may be opened for writing is left to the modes of files: %s", why);
-}
-
-/* The last thing before it serves: what was needed to set it up is forbidden as well. */
-static void confine_calls(const struct worker *w)
-{
-    int error = w->settings->seccomp ? worker_calls_confine(w->settings->log_file, &w->slot->forbidden_call) : 0;
-    if (error)
-        report(REPORT_WARNING, "no filter of system calls: %s (seccomp(2)); TALEA_SECCOMP=no asks for none",
-               strerror(error));
-}
-
 void worker_run(struct border *border, uint32_t number, uint32_t generation, const struct settings *settings,
                 const struct tokens *tokens, int api_fd, int metrics_fd)
 {
@@ -462,7 +437,7 @@ void worker_run(struct border *border, uint32_t number, uint32_t generation, con
     process_set_oom_score(OOM_SCORE_WORKER);
     setproctitle("-talead: worker %u %s", number, settings->data_dir);
     set_up_signals(&w);
-    give_up_privileges(&w);
+    w.fenced = confinement_begin(border, number, settings);
     open_ledger(&w);
     w.json = json_text_create(&w.answer);
     w.submissions = submissions_create(border, number, generation);
@@ -484,7 +459,7 @@ void worker_run(struct border *border, uint32_t number, uint32_t generation, con
     submissions_await_rings(w.submissions);
     w.http = http_server_create(&config);
     http_watch(w.http, w.slot->bell.fd, on_bell, &w);
-    confine_calls(&w);
+    confinement_complete(w.slot, settings);
     run(&w);
     exit(EXIT_STATUS_OK);
 }

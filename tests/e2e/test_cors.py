@@ -49,7 +49,8 @@ def test_a_browser_that_asks_first_is_told_what_it_may_send_and_needs_no_token(c
 
 
 def test_an_answer_can_be_read_by_the_origin_also_when_it_is_an_error(called):
-    answers = [called.request("GET", PATH, headers={"Origin": APP}), called.request("GET", "/no", headers={"Origin": APP}),
+    answers = [called.request("GET", PATH, headers={"Origin": APP}),
+               called.request("GET", "/no", headers={"Origin": APP}),
                called.request("POST", "/v1/assets", {}, headers={"Origin": APP}),
                without_token(called).request("GET", PATH, headers={"Origin": APP})]
     assert [answer.status for answer in answers] == [200, 404, 400, 401]
@@ -106,8 +107,8 @@ def test_a_reload_takes_another_list(make_ledger):
     assert preflight(ledger, PATH).status == 204
 
 
-@pytest.mark.parametrize("origins", ["app.example.org", "https://app.example.org/", "https://", "*, " + APP, "null", ",",
-                                     "https://a.example:99999", "https://a b", "https://u@a.example", "https://[::1"])
+@pytest.mark.parametrize("origins", ["app.example.org", "https://app.example.org/", "https://", "*, " + APP, "null",
+                                     ",", "https://a.example:99999", "https://a b", "https://u@a.example", "https://[::1"])
 def test_what_is_no_origin_stops_the_start_with_one_line(make_ledger, origins):
     ledger = make_ledger(start=False, cors_origins=origins)
     assert ledger.start_refused() == 1
