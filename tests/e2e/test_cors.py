@@ -108,7 +108,8 @@ def test_a_reload_takes_another_list(make_ledger):
 
 
 @pytest.mark.parametrize("origins", ["app.example.org", "https://app.example.org/", "https://", "*, " + APP, "null",
-                                     ",", "https://a.example:99999", "https://a b", "https://u@a.example", "https://[::1"])
+                                     ",", "https://a.example:99999", "https://a b", "https://u@a.example",
+                                     "https://[::1"])
 def test_what_is_no_origin_stops_the_start_with_one_line(make_ledger, origins):
     ledger = make_ledger(start=False, cors_origins=origins)
     assert ledger.start_refused() == 1
