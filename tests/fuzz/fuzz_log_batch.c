@@ -54,7 +54,8 @@ static void remove_data_dir(void)
 
 /* --- what is read --- */
 
-static struct sha256 repair_batch(uint8_t *at, uint64_t position, uint64_t number, const struct sha256 *before, unsigned how)
+static struct sha256 repair_batch(uint8_t *at, uint64_t position, uint64_t number, const struct sha256 *before,
+                                  unsigned how)
 {
     uint32_t length = get_u32(at + 4);
     if (how & REPAIR_NUMBERS) {

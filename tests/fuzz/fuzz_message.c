@@ -5,7 +5,8 @@
  *   2  a ring's counters and bytes, as a consumer finds them
  *
  * What is taken apart packs to the same again; a draft that the rules pass is balanced and moves its accounts by just
- * its postings, within 64 bits; a verdict's numbers lead nowhere beside the draft; a ring hands out no more than it holds.
+ * its postings, within 64 bits; a verdict's numbers lead nowhere beside the draft; a ring hands out no more than it
+ * holds.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -33,7 +34,8 @@ static struct account accounts[4];
 static void reset_accounts(void)
 {
     static const struct account fresh[] = {
-        {"a", {.asset = BYTES_LITERAL("USD"), .asset_no = 1, .normal_side = NORMAL_SIDE_DEBIT, .has_min_balance = true}},
+        {"a", {.asset = BYTES_LITERAL("USD"), .asset_no = 1, .normal_side = NORMAL_SIDE_DEBIT,
+               .has_min_balance = true}},
         {"b", {.asset = BYTES_LITERAL("USD"), .asset_no = 1, .normal_side = NORMAL_SIDE_CREDIT}},
         {"c", {.asset = BYTES_LITERAL("USD"), .asset_no = 1, .debits = (u128)INT64_MAX - 5}},
         {"d", {.asset = BYTES_LITERAL("EUR"), .asset_no = 2, .credits = (u128)INT64_MAX + 1, .has_min_balance = true,

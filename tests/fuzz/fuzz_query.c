@@ -3,7 +3,8 @@
  * the parameters, RFC 3339.
  *
  * What is encoded decodes to itself; names are UTF-8 or said not to be; a time that is taken is written as text that
- * is taken as the same time and written the same again, and with an octet more or less it is not taken; limits and cursors are in their ranges.
+ * is taken as the same time and written the same again, and with an octet more or less it is not taken; limits
+ * and cursors are in their ranges.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -2,7 +2,8 @@
  * Event streams from both ends: the cursor that a client sends, and the stream that the client reads.
  *
  * The cursor is never negative, and both ends read numbers alike. The reader sees the same events however the stream
- * is cut into pieces (the first octet says how long they are) and its lines are ended, and what a server would send reads back as sent.
+ * is cut into pieces (the first octet says how long they are) and its lines are ended, and
+ * what a server would send reads back as sent.
  */
 #include <errno.h>
 #include <inttypes.h>
