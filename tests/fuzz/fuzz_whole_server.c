@@ -359,8 +359,8 @@ static void run_input(struct bytes input)
 static void post(const char *path, const char *body)
 {
     struct buffer input = {0};
-    buffer_printf(&input, "POST %s HTTP/1.1\r\nHost: x\r\n%s\r\nContent-Type: application/json\r\n", path, AUTHORIZATION);
-    buffer_printf(&input, "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+    buffer_printf(&input, "POST %s HTTP/1.1\r\nHost: x\r\n%s\r\n", path, AUTHORIZATION);
+    buffer_printf(&input, "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
     run_input(buffer_bytes(&input));
     buffer_free(&input);
 }

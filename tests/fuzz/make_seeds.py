@@ -180,12 +180,13 @@ LOGS = {
 TIMES = ["2026-06-04T12:00:00Z", "2026-06-04t12:00:00.123456789+05:30", "2016-12-31 23:59:60z", "0000-01-01T00:00:00Z",
          "9999-12-31T23:59:59.5-00:01", "2024-02-29T00:00:00.1Z", "2023-02-29T00:00:00Z",
          "0000-01-01T00:59:00+01:00", "2026-06-04T12:00:00Zz"]
-QUERIES = ["as_of=2026-06-04T12:00:00%2B02:00", "limit=+5&after_seq=-3&x=1", "from=9223372036854775807", "limit=0&limit=1",
+QUERIES = ["as_of=2026-06-04T12:00:00%2B02:00", "limit=+5&after_seq=-3&x=1", "from=9223372036854775807",
+           "limit=0&limit=1",
            "limit=99999999999999999999", "after_seq=%31&from=", "%6cimit=7", "from=-9223372036854775808&&=&as_of"]
 
 SETTINGS = {
-    "all": "db_url: log:///var/lib/talea\nbind: 127.0.0.1:8080\nmetrics_bind: '[::1]:9090'\nworkers: 2\nlog_level: debug\n"
-           "log_format: json\naccess_log: yes\nmax_inflight: 256\nslow_request_ms: 0\n",
+    "all": "db_url: log:///var/lib/talea\nbind: 127.0.0.1:8080\nmetrics_bind: '[::1]:9090'\nworkers: 2\n"
+           "log_level: debug\nlog_format: json\naccess_log: yes\nmax_inflight: 256\nslow_request_ms: 0\n",
     "api-token": "db_url: log://d/\napi_token: \"s3cret\"\nlog_segment_max: 4096\n",
     "dotenv": "bind: '[fe80::1%eth0]:0'\n--- .env\nexport TALEA_DB_URL=log://x # here\nTALEA_API_TOKEN='a b'\n"
               "TALEA_BIND=\"localhost:1\"\nA=\"\\n\\\"\\\\\"\n",
@@ -204,12 +205,14 @@ SETTINGS = {
 TOKENS = {
     "two": "tokens:\n  payments:  { token: s3cret-1, books: [payments], access: rw }\n"
            "  reporting: { token: s3cret-2, books: [\"*\"], access: ro }\n--- header\nBearer s3cret-1",
-    "block": "tokens:\n  p:\n    token: 'x y'\n    books:\n      - a\n      - \"b:c\"\n    access: ro\n--- header\nbearer  x y",
+    "block": "tokens:\n  p:\n    token: 'x y'\n    books:\n      - a\n      - \"b:c\"\n    access: ro\n"
+             "--- header\nbearer  x y",
     "same-token": "tokens:\n  a: { token: t, books: [a], access: rw }\n  b: { token: t, books: [b], access: rw }\n",
     "the-api-token": "tokens:\n  a: { token: api-token, books: [a], access: rw }\n",
     "book-that-begins-with-a-star": "tokens: { a: { token: t, books: ['*x'], access: rw } }\n",
     "mixed-books": "tokens: { a: { token: t, books: ['*', b], access: rw } }\n",
-    "wrong-entries": "tokens:\n  a: 1\n  b: {}\n  c: { token: ~, books: [], access: no, more: 1 }\n  '': { token: x }\n",
+    "wrong-entries": "tokens:\n  a: 1\n  b: {}\n  c: { token: ~, books: [], access: no, more: 1 }\n"
+                     "  '': { token: x }\n",
     "no-entry": "tokens: {}\n",
     "none": "",
 }
@@ -245,8 +248,9 @@ def chunked(path, *chunks, trailer=b""):
 
 
 def sale(key, minor=5, account=b"sales"):
-    return (b'{"book":"shop","idempotency_key":"' + key + b'","postings":[{"account":"cash","amount":{"minor":%d,"asset":'
-            b'"USD"},"direction":"debit"},{"account":"%s","amount":{"minor":%d,"asset":"USD"},"direction":"credit"}]}'
+    return (b'{"book":"shop","idempotency_key":"' + key + b'","postings":[{"account":"cash","amount":{"minor":%d,'
+            b'"asset":"USD"},"direction":"debit"},{"account":"%s","amount":{"minor":%d,"asset":"USD"},'
+            b'"direction":"credit"}]}'
             % (minor, account, minor))
 
 
@@ -258,16 +262,17 @@ REQUESTS = {
     "absolute-form": get("http://x/health?a=b"),
     "post": send(POSTS, sale(b"k1")),
     "post-fresh": send(POSTS, sale(KEY)) + FLUSH + get(BOOK + "/accounts/cash/balance"),
-    "post-metadata": send(POSTS, sale(b"k2")[:-1] + b',"metadata":{"a":[1,"\\u00e9"]},"external_refs":[{"kind":"o","value":'
-                          b'"1"}],"occurred_at":"2026-01-02T03:04:05.5Z"}'),
-    "post-refused": send(POSTS, sale(b"k3", account=b"till", minor=7)) + FLUSH + send(POSTS, sale(b"k4", account=b"none")),
+    "post-metadata": send(POSTS, sale(b"k2")[:-1] + b',"metadata":{"a":[1,"\\u00e9"]},"external_refs":[{"kind":"o",'
+                          b'"value":"1"}],"occurred_at":"2026-01-02T03:04:05.5Z"}'),
+    "post-refused": send(POSTS, sale(b"k3", account=b"till", minor=7)) + FLUSH
+                    + send(POSTS, sale(b"k4", account=b"none")),
     "post-batch": send(BATCH, b"[" + sale(b"k5") + b"," + sale(KEY) + b"," + sale(b"", -1) + b"]"),
     "post-in-pieces": send(POSTS, sale(b"k6")).replace(b"postings", b"post" + PAUSE + b"ings"),
     "post-cut": send(POSTS, sale(b"k7") + b" " * 9)[:-20] + AGAIN + get("/health"),
     "post-and-gone": send(POSTS, sale(KEY)) + DONE + AGAIN + get("/health"),
     "post-chunked": chunked(POSTS, sale(b"k8")[:20], sale(b"k8")[20:]),
     "post-chunked-trailer": chunked(POSTS, sale(b"k9"), trailer=b"X-A: b\r\n"),
-    "post-chunked-broken": chunked(POSTS, sale(b"k9")).replace(b"14\r\n", b"zz\r\n").replace(b"0\r\n\r\n", b"-1\r\n\r\n"),
+    "post-chunked-broken": chunked(POSTS, sale(b"k9")).replace(b"14\r\n", b"zz\r\n"),
     "post-two-framings": send(POSTS, b"0\r\n\r\n", b"Transfer-Encoding: chunked"),
     "post-two-lengths": send(POSTS, sale(b"k8"), b"Content-Length: 3"),
     "post-no-length": send(POSTS, sale(b"k8"), length=False),
@@ -287,7 +292,8 @@ REQUESTS = {
     "transaction": get("/v1/transactions/01890a5d-ac96-774b-bcce-b302099a8057"),
     "not-utf-8": get("/v1/books/%ff/trial-balance"),
     "other-method": get(BOOK + "/trial-balance", method="DELETE") + get("/health", method="OPTIONS"),
-    "no-token": get(BOOK + "/trial-balance", token=False) + get(BOOK + "/events", b"Authorization: Bearer x", token=False),
+    "no-token": get(BOOK + "/trial-balance", token=False)
+                + get(BOOK + "/events", b"Authorization: Bearer x", token=False),
     "request-id": get("/health", b"X-Request-Id: a-1") + get("/health", b"X-Request-Id: a", b"X-Request-Id: b"),
     "close": get("/health", b"Connection: close") + get("/health"),
     "upgrade": get("/health", b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQ"),
