@@ -19,9 +19,10 @@ if grep -En '^#include "common/' client/*.[ch] common/command_*.[ch] common/comp
     echo "of common/, client/ and the modules that it links include $alone alone"
     bad=1
 fi
-# h2o stays behind one module, LMDB behind the index and the stores.
-if grep -ln '#include <h2o' server/*.c server/*.h | grep -v '^server/http\.c$'; then
-    echo "only server/http.c knows h2o"
+# h2o stays behind server/http.h, LMDB behind the index and the stores.
+h2o='server/http(|_server|_connections)\.[ch]'
+if grep -lE '#include (<h2o|"server/http_(server|connections)\.h")' server/*.[ch] | grep -Ev "^$h2o\$"; then
+    echo "only server/http.c, http_server and http_connections know h2o"
     bad=1
 fi
 if grep -ln '#include <lmdb' server/*.[ch] common/*.[ch] | grep -Ev '^common/(index|key)_reader\.c$'; then
