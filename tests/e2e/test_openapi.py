@@ -212,7 +212,7 @@ def test_every_status_of_every_operation_has_an_example_and_all_examples_fit_the
             for media, body in content.items():
                 examples = [resolve(e)["value"] for e in body.get("examples", {}).values()]
                 assert examples or (what == "200" and path in ("/openapi.json", "/docs", "/docs/{file}"))
-                for example in examples:
+                for example in examples if media != "text/event-stream" else []:
                     fits(example, body["schema"])
                     count += 1
     assert count > 100
@@ -365,12 +365,13 @@ def test_events_are_as_documented(ledger):
     assert kinds == set(DOCUMENT["components"]["schemas"]["Event"]["properties"]["kind"]["enum"])
 
 
-def test_the_example_of_a_stream_is_one(ledger):
+def test_the_example_of_a_stream_is_one():
     content = documented("GET", BOOK_EVENTS, 200)["content"]["text/event-stream"]
     blocks = content["examples"]["events"]["value"].split("\n\n")
     assert blocks.pop() == "" and blocks.pop() == ":"
     for block in blocks:
         seq, data = re.fullmatch(r"id: (\d+)\ndata: (.*)", block).groups()
+        fits({"id": seq, "data": data}, content["schema"])
         fits(json.loads(data), {"$ref": "#/components/schemas/Event"})
         assert json.loads(data)["seq"] == int(seq)
 
