@@ -115,7 +115,7 @@ def test_what_is_no_origin_stops_the_start_with_one_line(make_ledger, origins):
     assert ledger.start_refused() == 1
     lines = ledger.stderr_text().splitlines()
     assert len(lines) == 1, lines
-    assert lines[0].startswith("talea: invalid TALEA_CORS_ORIGINS: must be such as https://")
+    assert lines[0].startswith("talead: invalid TALEA_CORS_ORIGINS: must be such as https://")
 
 
 @pytest.mark.parametrize("origins", ["http://[::1]:3000", "https://a.example,https://b.example:8443 , app://x"])
