@@ -97,12 +97,12 @@ def test_nothing_that_talead_says_shows_the_token(make_ledger, source):
     ledger.token = TOKEN + "-wrong"
     ledger.drop_connection()
     assert ledger.request("GET", f"/v1/books/{quote('shop')}/trial-balance").status == 401
-    said = [ledger.admin(*words) for words in (["status"], ["status", "--json"], ["workers"], ["reload"])]
-    for done in said:
-        assert PART not in done.stdout + done.stderr
     for pid in [ledger.pid] + [p for p, _ in ledger.children()]:
         for name in "cmdline", "environ":
             with open(f"/proc/{pid}/{name}", "rb") as f:
                 assert PART.encode() not in f.read()
+    said = [ledger.admin(*words) for words in (["status"], ["status", "--json"], ["workers"], ["reload"])]
+    for done in said:
+        assert PART not in done.stdout + done.stderr
     ledger.stop()
     assert PART not in ledger.stderr_text() and "request_id=" in ledger.stderr_text()
