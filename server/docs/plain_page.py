@@ -4,17 +4,47 @@
 It knows as much of OpenAPI as server/openapi.json uses, and stops at what it does not know, so that nothing is left out
 in silence. The page has no inline style and no script: its one other file is /docs/plain.css.
 """
+
 import html
 import json
 import re
 import sys
 
 METHODS = ("get", "head", "post")
-KNOWN_OPERATION = {"operationId", "tags", "summary", "description", "parameters", "requestBody", "responses", "security"}
+KNOWN_OPERATION = {
+    "operationId",
+    "tags",
+    "summary",
+    "description",
+    "parameters",
+    "requestBody",
+    "responses",
+    "security",
+}
 KNOWN_RESPONSE = {"description", "headers", "content"}
-KNOWN_SCHEMA = {"type", "description", "properties", "required", "items", "oneOf", "discriminator", "enum", "const",
-                "format", "minimum", "maximum", "minLength", "minItems", "maxItems", "pattern", "default", "examples",
-                "contentMediaType", "contentSchema", "$ref"}
+KNOWN_SCHEMA = {
+    "type",
+    "description",
+    "properties",
+    "required",
+    "items",
+    "oneOf",
+    "discriminator",
+    "enum",
+    "const",
+    "format",
+    "minimum",
+    "maximum",
+    "minLength",
+    "minItems",
+    "maxItems",
+    "pattern",
+    "default",
+    "examples",
+    "contentMediaType",
+    "contentSchema",
+    "$ref",
+}
 
 
 def know(what, thing, known):
@@ -97,7 +127,11 @@ class Page:
     @staticmethod
     def bounds(schema):
         said = [schema["format"]] if "format" in schema else []
-        for low, high, unit in (("minimum", "maximum", ""), ("minItems", "maxItems", " items"), ("minLength", None, " characters")):
+        for low, high, unit in (
+            ("minimum", "maximum", ""),
+            ("minItems", "maxItems", " items"),
+            ("minLength", None, " characters"),
+        ):
             if low in schema and high in schema:
                 said.append(f"{schema[low]} to {schema[high]}{unit}")
             elif low in schema:
@@ -116,12 +150,16 @@ class Page:
             need = "" if name in required else " <small>optional</small>"
             inner = field.get("items", field) if "$ref" not in field else {}
             kind = "array of object" if inner is not field and "properties" in inner else self.type_of(field)
-            self.put(f"<dt><code>{prefix}{name}</code> {kind}{need}</dt>\n<dd>{inline(field.get('description', ''))}</dd>\n")
+            self.put(
+                f"<dt><code>{prefix}{name}</code> {kind}{need}</dt>\n<dd>{inline(field.get('description', ''))}</dd>\n"
+            )
             if "properties" in inner:
                 self.fields(inner, f"{prefix}{name}{'[]' if inner is not field else ''}.")
 
     def schema(self, name, schema):
-        self.put(f'<section class="schema" id="schema-{name}">\n<h3>{name}</h3>\n{paragraphs(schema.get("description", ""))}')
+        self.put(
+            f'<section class="schema" id="schema-{name}">\n<h3>{name}</h3>\n{paragraphs(schema.get("description", ""))}'
+        )
         if "properties" in schema:
             self.put("<dl>\n")
             self.fields(schema)
@@ -146,8 +184,10 @@ class Page:
             self.put("<h4>Parameters</h4>\n<dl>\n")
             for parameter in map(self.resolve, operation["parameters"]):
                 need = "" if parameter.get("required") else " <small>optional</small>"
-                self.put(f"<dt><code>{parameter['name']}</code> in {parameter['in']}: {self.type_of(parameter['schema'])}"
-                         f"{need}</dt>\n<dd>{inline(parameter['description'])}</dd>\n")
+                self.put(
+                    f"<dt><code>{parameter['name']}</code> in {parameter['in']}: {self.type_of(parameter['schema'])}"
+                    f"{need}</dt>\n<dd>{inline(parameter['description'])}</dd>\n"
+                )
             self.put("</dl>\n")
 
     def answers(self, operation):
@@ -155,7 +195,10 @@ class Page:
         for status, answer in operation["responses"].items():
             answer = self.resolve(answer)
             know(f"answer {status}", answer, KNOWN_RESPONSE)
-            self.put(f'<div class="answer"><p><strong class="s{status[0]}">{status}</strong> {inline(answer["description"])}</p>\n')
+            self.put(
+                f'<div class="answer"><p><strong class="s{status[0]}">{status}</strong> '
+                f"{inline(answer['description'])}</p>\n"
+            )
             names = [f"<code>{name}</code>" for name in answer.get("headers", {})]
             if names:
                 self.put(f"<p><small>with {', '.join(names)}</small></p>\n")
@@ -164,10 +207,13 @@ class Page:
 
     def operation(self, method, path, operation):
         open_to_all = operation.get("security") == []
-        self.put(f'<section class="operation" id="{operation["operationId"]}">\n'
-                 f'<h3><span class="method {method}">{method.upper()}</span> <code>{html.escape(path)}</code></h3>\n'
-                 f"<p><strong>{inline(operation['summary'])}</strong>{'' if open_to_all else ' <small>needs a token</small>'}</p>\n"
-                 f"{paragraphs(operation['description'])}")
+        self.put(
+            f'<section class="operation" id="{operation["operationId"]}">\n'
+            f'<h3><span class="method {method}">{method.upper()}</span> <code>{html.escape(path)}</code></h3>\n'
+            f"<p><strong>{inline(operation['summary'])}</strong>"
+            f"{'' if open_to_all else ' <small>needs a token</small>'}</p>\n"
+            f"{paragraphs(operation['description'])}"
+        )
         self.parameters(operation)
         if "requestBody" in operation:
             body = operation["requestBody"]
@@ -183,10 +229,14 @@ class Page:
         self.put("<nav>\n<ul>\n")
         for method, path, operation in self.operations():
             if method != "head":
-                self.put(f'<li><a href="#{operation["operationId"]}"><span class="method {method}">{method.upper()}</span> '
-                         f"<code>{html.escape(path)}</code></a> {inline(operation['summary'])}</li>\n")
-        self.put('<li><a href="#errors">Errors</a></li>\n<li><a href="#limits">Limits</a></li>\n'
-                 '<li><a href="#schemas">Schemas</a></li>\n</ul>\n</nav>\n')
+                self.put(
+                    f'<li><a href="#{operation["operationId"]}"><span class="method {method}">{method.upper()}</span> '
+                    f"<code>{html.escape(path)}</code></a> {inline(operation['summary'])}</li>\n"
+                )
+        self.put(
+            '<li><a href="#errors">Errors</a></li>\n<li><a href="#limits">Limits</a></li>\n'
+            '<li><a href="#schemas">Schemas</a></li>\n</ul>\n</nav>\n'
+        )
 
     def errors(self):
         """Each word, with its statuses as the operations have them."""
@@ -197,13 +247,18 @@ class Page:
                     for example in map(self.resolve, body.get("examples", {}).values()):
                         if isinstance(example["value"], dict) and "error" in example["value"]:
                             statuses.setdefault(example["value"]["error"], set()).add(status)
-        self.put('<h2 id="errors">Errors</h2>\n<div class="wide"><table>\n<tr><th>word</th><th>status</th><th>fields</th><th></th></tr>\n')
+        self.put(
+            '<h2 id="errors">Errors</h2>\n<div class="wide"><table>\n'
+            "<tr><th>word</th><th>status</th><th>fields</th><th></th></tr>\n"
+        )
         for one in self.document["components"]["schemas"]["Error"]["oneOf"]:
             schema, name = self.resolve(one), name_of(one["$ref"])
             word = schema["properties"]["error"]["const"]
             fields = ", ".join(field for field in schema["properties"] if field != "error")
-            self.put(f'<tr><td><a href="#schema-{name}">{word}</a></td><td>{", ".join(sorted(statuses[word]))}</td>'
-                     f"<td>{fields}</td><td>{inline(schema['description'])}</td></tr>\n")
+            self.put(
+                f'<tr><td><a href="#schema-{name}">{word}</a></td><td>{", ".join(sorted(statuses[word]))}</td>'
+                f"<td>{fields}</td><td>{inline(schema['description'])}</td></tr>\n"
+            )
         self.put("</table></div>\n")
 
     def limits(self):
@@ -214,12 +269,14 @@ class Page:
 
     def write(self):
         info = self.document["info"]
-        self.put(f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-                 f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-                 f"<title>{html.escape(info['title'])}: HTTP interface</title>\n"
-                 f'<link rel="icon" href="data:,">\n<link rel="stylesheet" href="/docs/plain.css">\n</head>\n<body>\n'
-                 f"<h1>{html.escape(info['title'])} <small>{html.escape(info['version'])}</small></h1>\n"
-                 f"<p>{inline(info['summary'])}. For programs: <a href=\"/openapi.json\">openapi.json</a>.</p>\n")
+        self.put(
+            f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<title>{html.escape(info['title'])}: HTTP interface</title>\n"
+            f'<link rel="icon" href="data:,">\n<link rel="stylesheet" href="/docs/plain.css">\n</head>\n<body>\n'
+            f"<h1>{html.escape(info['title'])} <small>{html.escape(info['version'])}</small></h1>\n"
+            f"<p>{inline(info['summary'])}. For programs: <a href=\"/openapi.json\">openapi.json</a>.</p>\n"
+        )
         self.put(paragraphs(info["description"]))
         self.contents()
         for tag in self.document["tags"]:

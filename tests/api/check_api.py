@@ -5,6 +5,7 @@ Both are installed into the virtual environment TOOLS, which needs a network onc
 own with a small ledger and a token; schemathesis then sends each operation what the document allows and what it
 forbids, and compares every answer with it. What talead said is shown when anything fails.
 """
+
 import argparse
 import os
 import random
@@ -30,7 +31,10 @@ def install(tools):
         return
     print("installing", " ".join(versions.split()), flush=True)
     venv.create(tools, clear=True, with_pip=True)
-    subprocess.run([os.path.join(tools, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", "-r", wanted], check=True)
+    subprocess.run(
+        [os.path.join(tools, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", "-r", wanted],
+        check=True,
+    )
     with open(done, "w") as f:
         f.write(versions)
 
@@ -56,12 +60,33 @@ def main():
     try:
         ledger.start()
         seed_ledger(ledger)
-        environment = {**clean_environment(), "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": HERE, "NO_PROXY": "127.0.0.1"}
+        environment = {
+            **clean_environment(),
+            "SCHEMATHESIS_HOOKS": "hooks",
+            "PYTHONPATH": HERE,
+            "NO_PROXY": "127.0.0.1",
+        }
         with tempfile.TemporaryDirectory(prefix="talea-api-") as home:
-            command = [os.path.join(tools, "bin", "schemathesis"), "--config-file", os.path.join(HERE, "schemathesis.toml"),
-                       "run", ledger.url + "/openapi.json", "--checks", "all", "--header", f"Authorization: Bearer {TOKEN}",
-                       "--max-examples", str(given.examples), "--seed", str(given.seed), "--request-timeout", "60",
-                       "--continue-on-failure"]
+            command = [
+                os.path.join(tools, "bin", "schemathesis"),
+                "--config-file",
+                os.path.join(HERE, "schemathesis.toml"),
+                "run",
+                document,
+                "--url",
+                ledger.url,
+                "--checks",
+                "all",
+                "--header",
+                f"Authorization: Bearer {TOKEN}",
+                "--max-examples",
+                str(given.examples),
+                "--seed",
+                str(given.seed),
+                "--request-timeout",
+                "60",
+                "--continue-on-failure",
+            ]
             status = subprocess.run(command, cwd=home, env=environment).returncode
         if status:
             print(ledger.stderr_text()[-4000:])

@@ -1,4 +1,5 @@
 """For schemathesis: to a JSON schema 2.0 is an integer as good as 2. The contract has integers written as such."""
+
 import schemathesis
 
 

@@ -1,4 +1,5 @@
-"""A headless Chromium, driven by chromedriver over the WebDriver protocol. It and all that it starts go when it is closed."""
+"""A headless Chromium, driven by chromedriver over the WebDriver protocol; once closed, all that it started is gone."""
+
 import http.client
 import json
 import os
@@ -13,9 +14,18 @@ from harness import clean_environment, is_running, wait_until
 DRIVER, CHROMIUM = shutil.which("chromedriver"), shutil.which("chromium")
 PATIENCE_S = 120  # a browser's start on a machine that is busy with other tests
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic",
-             "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             "--no-proxy-server"]
+ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-proxy-server",
+]
 
 
 def descendants(pid):
@@ -46,7 +56,9 @@ class Browser:
         environment = {**clean_environment(), "HOME": self.home, "TMPDIR": self.home}
         self.said = os.path.join(self.home, "driver.out")
         with open(self.said, "wb") as out:
-            self.process = subprocess.Popen([DRIVER, "--port=0"], cwd=self.home, env=environment, stdout=out, stderr=out)
+            self.process = subprocess.Popen(
+                [DRIVER, "--port=0"], cwd=self.home, env=environment, stdout=out, stderr=out
+            )
         self.port = wait_until(self.port_of_driver, "chromedriver to listen", PATIENCE_S)
 
     def port_of_driver(self):
@@ -57,9 +69,16 @@ class Browser:
         return match and int(match.group(1))
 
     def start_session(self, width, height):
-        options = {"binary": CHROMIUM, "args": ARGUMENTS + [f"--user-data-dir={self.home}/profile", f"--window-size={width},{height}"]}
-        wanted = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"},
-                  "timeouts": {"pageLoad": PATIENCE_S * 1000, "script": PATIENCE_S * 1000}}
+        options = {
+            "binary": CHROMIUM,
+            "args": ARGUMENTS + [f"--user-data-dir={self.home}/profile", f"--window-size={width},{height}"],
+        }
+        wanted = {
+            "browserName": "chrome",
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": {"browser": "ALL"},
+            "timeouts": {"pageLoad": PATIENCE_S * 1000, "script": PATIENCE_S * 1000},
+        }
         self.session = self.call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
 
     def close(self):

@@ -1,4 +1,5 @@
 """The description of the interface: it is served as it is in the tree, and says what the server does."""
+
 import http.client
 import json
 import os
@@ -32,8 +33,11 @@ def resolve(thing):
 
 def operations():
     """(method, path, operation) of each."""
-    return [(method.upper(), path, operation) for path, item in DOCUMENT["paths"].items()
-            for method, operation in item.items()]
+    return [
+        (method.upper(), path, operation)
+        for path, item in DOCUMENT["paths"].items()
+        for method, operation in item.items()
+    ]
 
 
 def answers(operation):
@@ -71,6 +75,7 @@ def check(method, path, answer):
 
 # --- what is served ---
 
+
 def test_the_document_is_served_byte_for_byte_and_needs_no_token(make_ledger):
     ledger = make_ledger(api_token=TOKEN)
     ledger.token = None
@@ -100,9 +105,12 @@ def test_the_document_is_ordered_and_every_part_of_it_is_used():
 
 # --- routes ---
 
+
 def table():
     """Path -> (methods, needs a token) of the server's own table; /metrics is on another listener."""
-    rows = re.findall(r'\[ROUTE_\w+\] = \{"(/[^"]*)", (READS|POSTS), (true|false), (true|false)', read("server", "routes.c"))
+    rows = re.findall(
+        r'\[ROUTE_\w+\] = \{"(/[^"]*)", (READS|POSTS), (true|false), (true|false)', read("server", "routes.c")
+    )
     allow = {"READS": {"GET", "HEAD"}, "POSTS": {"POST"}}
     return {path: (allow[methods], token == "true") for path, methods, token, metrics in rows if metrics == "false"}
 
@@ -112,8 +120,11 @@ def test_the_paths_methods_and_tokens_are_the_servers():
     for method, path, operation in operations():
         methods, _ = described.setdefault(path, (set(), operation.get("security") != []))
         methods.add(method)
-        assert described[path][1] == (operation.get("security") != []) == ("401" in operation["responses"] or
-               (method == "HEAD" and operation.get("security") != [])), f"{method} {path}: its security"
+        assert (
+            described[path][1]
+            == (operation.get("security") != [])
+            == ("401" in operation["responses"] or (method == "HEAD" and operation.get("security") != []))
+        ), f"{method} {path}: its security"
     assert described == table() and len(described) > 10
     assert list(DOCUMENT["components"]["securitySchemes"]) == ["bearer"] and DOCUMENT["security"] == [{"bearer": []}]
 
@@ -144,7 +155,9 @@ def target(template, **values):
 
 @pytest.fixture
 def shop(make_ledger):
-    ledger = make_ledger(api_token=TOKEN, tokens={"shop": {"token": SHOP_TOKEN, "books": ["shop"], "access": "rw"}}, http_batch_max=3)
+    ledger = make_ledger(
+        api_token=TOKEN, tokens={"shop": {"token": SHOP_TOKEN, "books": ["shop"], "access": "rw"}}, http_batch_max=3
+    )
     ledger.set_up("shop")
     ledger.register("EUR")
     ledger.open("shop", "euro", asset="EUR")
@@ -159,7 +172,9 @@ def test_every_method_of_every_path_answers_as_documented(shop):
         for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "X"):
             if path.endswith("/events") and method == "GET":
                 continue  # does not end: see the test of events
-            answer = shop.request(method, where, body=[] if path.endswith("batch") else {} if method == "POST" else None)
+            answer = shop.request(
+                method, where, body=[] if path.endswith("batch") else {} if method == "POST" else None
+            )
             if method not in methods:
                 assert answer.status == 405 and set(answer.headers["allow"].split(", ")) == methods, f"{method} {path}"
                 answer_is = resolve(DOCUMENT["paths"][path][min(methods).lower()]["responses"]["405"])
@@ -173,6 +188,7 @@ def test_every_method_of_every_path_answers_as_documented(shop):
 
 
 # --- errors ---
+
 
 def words_of(answer):
     """Word -> examples of it, of one answer in the document."""
@@ -227,29 +243,47 @@ def test_the_envelopes_are_told_apart_by_their_words():
 
 
 BALANCE, HISTORY = "/v1/books/{book}/accounts/{path}/balance", "/v1/books/{book}/accounts/{path}/history"
-BOOK_EVENTS, TRIAL, TRANSACTION = "/v1/books/{book}/events", "/v1/books/{book}/trial-balance", "/v1/transactions/{tx_id}"
+BOOK_EVENTS, TRIAL, TRANSACTION = (
+    "/v1/books/{book}/events",
+    "/v1/books/{book}/trial-balance",
+    "/v1/transactions/{tx_id}",
+)
 POST, BATCH, ASSETS, ACCOUNTS = "/v1/transactions", "/v1/transactions/batch", "/v1/assets", "/v1/accounts"
 NO_TX = "01921a3e-5c4b-7d1f-9a2e-3b5c7d9f1a2b"
 USD = {"id": "USD", "class": "fiat", "precision": 2, "name": "USD"}
 CASH = {"book": "shop", "path": "cash", "asset": "USD", "kind": "asset", "normal_side": "debit"}
 
 REFUSED = [
-    (400, "invalid_draft", "POST", POST, b"{", {}), (400, "invalid_draft", "POST", POST, draft("shop", ""), {}),
-    (400, "invalid_draft", "POST", POST, sale("_system", "k"), {}), (400, "invalid_draft", "POST", BATCH, [sale("shop", "k")] * 4, {}),
+    (400, "invalid_draft", "POST", POST, b"{", {}),
+    (400, "invalid_draft", "POST", POST, draft("shop", ""), {}),
+    (400, "invalid_draft", "POST", POST, sale("_system", "k"), {}),
+    (400, "invalid_draft", "POST", BATCH, [sale("shop", "k")] * 4, {}),
     (400, "invalid_draft", "POST", POST, b" " * (LIMITS["body_bytes_max"] + 1), {}),
-    (400, "invalid_draft", "POST", ASSETS, {**USD, "class": "token"}, {}), (400, "invalid_draft", "POST", ACCOUNTS, {**CASH, "kind": "thing"}, {}),
-    (400, "invalid_draft", "GET", TRANSACTION, None, {"tx_id": "x"}), (400, "invalid_draft", "GET", BALANCE, None, {"query": "?as_of=x"}),
-    (400, "invalid_draft", "GET", HISTORY, None, {"query": "?limit=x"}), (400, "invalid_draft", "GET", TRIAL, None, {"book": ""}),
-    (400, "invalid_draft", "GET", BOOK_EVENTS, None, {"query": "?from=x"}), (400, "invalid_draft", "GET", BOOK_EVENTS, None, {"headers": {"Last-Event-ID": "x"}}),
+    (400, "invalid_draft", "POST", ASSETS, {**USD, "class": "token"}, {}),
+    (400, "invalid_draft", "POST", ACCOUNTS, {**CASH, "kind": "thing"}, {}),
+    (400, "invalid_draft", "GET", TRANSACTION, None, {"tx_id": "x"}),
+    (400, "invalid_draft", "GET", BALANCE, None, {"query": "?as_of=x"}),
+    (400, "invalid_draft", "GET", HISTORY, None, {"query": "?limit=x"}),
+    (400, "invalid_draft", "GET", TRIAL, None, {"book": ""}),
+    (400, "invalid_draft", "GET", BOOK_EVENTS, None, {"query": "?from=x"}),
+    (400, "invalid_draft", "GET", BOOK_EVENTS, None, {"headers": {"Last-Event-ID": "x"}}),
     (400, "unbalanced", "POST", POST, draft("shop", "k", debit("cash", 5), credit("sales", 6)), {}),
-    (400, "invalid_amount", "POST", POST, sale("shop", "k", -1), {}), (400, "asset_mismatch", "POST", POST, draft("shop", "k", debit("euro", 1), credit("sales", 1)), {}),
-    (401, "unauthorized", "GET", BALANCE, None, {"token": "wrong"}), (401, "unauthorized", "POST", BATCH, [], {"token": "wrong"}),
-    (403, "forbidden", "GET", TRIAL, None, {"token": SHOP_TOKEN, "book": "other"}), (403, "forbidden", "POST", ASSETS, USD, {"token": SHOP_TOKEN}),
-    (403, "forbidden", "POST", ACCOUNTS, {**CASH, "book": "other"}, {"token": SHOP_TOKEN}), (403, "forbidden", "POST", POST, sale("other", "k"), {"token": SHOP_TOKEN}),
-    (404, "unknown_asset", "POST", ACCOUNTS, {**CASH, "path": "x", "asset": "X"}, {}), (404, "unknown_account", "POST", POST, sale("other", "k"), {}),
-    (404, "unknown_account", "GET", BALANCE, None, {"path": "x"}), (404, "unknown_account", "GET", HISTORY, None, {"path": "x"}),
-    (404, "not_found", "GET", TRANSACTION, None, {"tx_id": NO_TX}), (404, "not_found", "GET", "/docs/{file}", None, {"file": "../swagger.html"}),
-    (409, "already_exists", "POST", ASSETS, {**USD, "precision": 3}, {}), (409, "already_exists", "POST", ACCOUNTS, {**CASH, "kind": "expense"}, {}),
+    (400, "invalid_amount", "POST", POST, sale("shop", "k", -1), {}),
+    (400, "asset_mismatch", "POST", POST, draft("shop", "k", debit("euro", 1), credit("sales", 1)), {}),
+    (401, "unauthorized", "GET", BALANCE, None, {"token": "wrong"}),
+    (401, "unauthorized", "POST", BATCH, [], {"token": "wrong"}),
+    (403, "forbidden", "GET", TRIAL, None, {"token": SHOP_TOKEN, "book": "other"}),
+    (403, "forbidden", "POST", ASSETS, USD, {"token": SHOP_TOKEN}),
+    (403, "forbidden", "POST", ACCOUNTS, {**CASH, "book": "other"}, {"token": SHOP_TOKEN}),
+    (403, "forbidden", "POST", POST, sale("other", "k"), {"token": SHOP_TOKEN}),
+    (404, "unknown_asset", "POST", ACCOUNTS, {**CASH, "path": "x", "asset": "X"}, {}),
+    (404, "unknown_account", "POST", POST, sale("other", "k"), {}),
+    (404, "unknown_account", "GET", BALANCE, None, {"path": "x"}),
+    (404, "unknown_account", "GET", HISTORY, None, {"path": "x"}),
+    (404, "not_found", "GET", TRANSACTION, None, {"tx_id": NO_TX}),
+    (404, "not_found", "GET", "/docs/{file}", None, {"file": "../swagger.html"}),
+    (409, "already_exists", "POST", ASSETS, {**USD, "precision": 3}, {}),
+    (409, "already_exists", "POST", ACCOUNTS, {**CASH, "kind": "expense"}, {}),
     (409, "constraint_violation", "POST", POST, draft("shop", "k", credit("till", 1), debit("cash", 1)), {}),
     (415, "invalid_draft", "POST", ACCOUNTS, CASH, {"headers": {"Content-Type": "text/plain"}}),
 ]
@@ -266,8 +300,16 @@ def test_refusals_of_the_server_are_as_documented(shop):
         assert (answer.status, answer.json["error"]) == (status, word), f"{method} {path}: {answer.text}"
         check(method, path, answer)
         seen.add((word, str(status)))
-    elsewhere = {("method_not_allowed", "405"), ("timeout", "408"), ("overloaded", "429"), ("overloaded", "503"), ("internal", "500")}
-    assert seen | elsewhere == {(word, status) for word, (statuses, _) in ERRORS.items() for status in statuses.split(", ")}
+    elsewhere = {
+        ("method_not_allowed", "405"),
+        ("timeout", "408"),
+        ("overloaded", "429"),
+        ("overloaded", "503"),
+        ("internal", "500"),
+    }
+    assert seen | elsewhere == {
+        (word, status) for word, (statuses, _) in ERRORS.items() for status in statuses.split(", ")
+    }
 
 
 def test_a_server_without_its_files_answers_500_as_documented(make_ledger):
@@ -275,7 +317,7 @@ def test_a_server_without_its_files_answers_500_as_documented(make_ledger):
     ledger.set_up("shop")
     posted = ledger.post(sale("shop", "k"))
     ledger.restart()  # with workers that have opened no segment yet
-    segment, = ledger.segments()
+    (segment,) = ledger.segments()
     os.rename(segment, segment + ".away")
     answer = ledger.request("GET", target(TRANSACTION, tx_id=posted["tx_id"]))
     os.rename(segment + ".away", segment)
@@ -298,7 +340,7 @@ def test_shedding_and_timeouts_are_as_documented(make_ledger):
     arbiter = ledger.arbiter_pid()
     os.kill(arbiter, signal.SIGSTOP)
     try:
-        thread, = in_background(ledger, 1, lambda _: late.append(ledger.request("POST", POST, sale("shop", "k"))))
+        (thread,) = in_background(ledger, 1, lambda _: late.append(ledger.request("POST", POST, sale("shop", "k"))))
         shed = wait_until(lambda: (a := ledger.request("GET", "/health")).status == 503 and a, "a request to be shed")
         check("GET", "/health", shed)
         thread.join(LIMITS["answer_seconds_max"] + 30)
@@ -315,7 +357,9 @@ def test_a_full_queue_is_as_documented(make_ledger):
     def attempt():
         os.kill(arbiter, signal.SIGSTOP)
         try:
-            threads = in_background(ledger, 8, lambda n: found.append(ledger.request("POST", POST, sale("shop", f"{len(found)}-{n}"))))
+            threads = in_background(
+                ledger, 8, lambda n: found.append(ledger.request("POST", POST, sale("shop", f"{len(found)}-{n}")))
+            )
             wait_until(lambda: ledger.status()["workers"][0]["in_flight"] == 8, "all to wait in the ring")
         finally:
             os.kill(arbiter, signal.SIGCONT)
@@ -328,6 +372,7 @@ def test_a_full_queue_is_as_documented(make_ledger):
 
 
 # --- answers ---
+
 
 def test_the_first_steps_of_the_document_work_on_an_empty_ledger(ledger):
     """Every example of a request, in the order of the document."""
@@ -352,12 +397,16 @@ def test_the_first_steps_of_the_document_work_on_an_empty_ledger(ledger):
 def test_events_are_as_documented(ledger):
     ledger.set_up("shop")
     ledger.open("shop", "till", min_balance=0)
-    ledger.insist("POST", ASSETS, {"id": "BTC", "class": "crypto", "network": "bitcoin", "precision": 8, "name": "Bitcoin"})
+    ledger.insist(
+        "POST", ASSETS, {"id": "BTC", "class": "crypto", "network": "bitcoin", "precision": 8, "name": "Bitcoin"}
+    )
     ledger.post(sale("shop", "k", metadata={"a": [1]}, external_refs=[{"kind": "a", "value": "b"}]))
     kinds = set()
     for book, count in (("shop", 4), ("_system", 2)):
         with ledger.stream(book) as stream:
-            assert stream.headers["content-type"] == "text/event-stream" in documented("GET", BOOK_EVENTS, 200)["content"]
+            assert (
+                stream.headers["content-type"] == "text/event-stream" in documented("GET", BOOK_EVENTS, 200)["content"]
+            )
             for _ in range(count):
                 event = stream.next()
                 fits(event, {"$ref": "#/components/schemas/Event"})
@@ -377,6 +426,7 @@ def test_the_example_of_a_stream_is_one():
 
 
 # --- limits ---
+
 
 def default_of(setting):
     row = next(r for r in read("common", "settings_table.c").split("{.env = ")[1:] if r.startswith(f'"{setting}"'))
@@ -408,10 +458,18 @@ def test_the_depth_of_json_is_what_is_taken(ledger):
 
 # --- the page's files; the page itself is test_docs_page.py's ---
 
-POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-          "frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-FOREIGN = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript", "favicon-32x32.png": "image/png",
-           "swagger-ui-bundle.js.LICENSE.txt": "text/plain", "LICENSE": "text/plain", "NOTICE": "text/plain"}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+FOREIGN = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "favicon-32x32.png": "image/png",
+    "swagger-ui-bundle.js.LICENSE.txt": "text/plain",
+    "LICENSE": "text/plain",
+    "NOTICE": "text/plain",
+}
 OWN = {"plain.html": "text/html", "plain.css": "text/css", "swagger.js": "text/javascript"}
 
 
@@ -448,14 +506,31 @@ def test_no_page_has_anything_inline_and_each_asks_for_files_that_are_there(make
     ledger = make_ledger(docs_dir=str(folder))
     for path in ("/docs", "/docs/plain.html"):
         page = ledger.request("GET", path).text
-        assert not re.search(r"<style|<script(?![^>]*\bsrc=)|\bstyle=|\bon\w+=|javascript:", re.sub(r"<pre>.*?</pre>", "", page, flags=re.S))
+        assert not re.search(
+            r"<style|<script(?![^>]*\bsrc=)|\bstyle=|\bon\w+=|javascript:",
+            re.sub(r"<pre>.*?</pre>", "", page, flags=re.S),
+        )
         asked = re.findall(r'(?:href|src)="(/[^"#]*)"', page)
         assert asked and all(ledger.request("GET", where).status == 200 for where in asked)
         assert not re.search(r'(?:href|src)="(?!/|#|data:,")', page), "it names another host"
 
 
-@pytest.mark.parametrize("name", ["../talead", "..%2f..%2fetc%2fpasswd", "%2e%2e/secret", "secret", "plain.html%00", "plain.html/",
-                                  "", "/", ".", "PLAIN.HTML", "LICENSE/../secret"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../talead",
+        "..%2f..%2fetc%2fpasswd",
+        "%2e%2e/secret",
+        "secret",
+        "plain.html%00",
+        "plain.html/",
+        "",
+        "/",
+        ".",
+        "PLAIN.HTML",
+        "LICENSE/../secret",
+    ],
+)
 def test_no_other_file_can_be_had(make_ledger, folder, name):
     (folder / "secret").write_text("a secret")
     ledger = make_ledger(docs_dir=str(folder))
@@ -463,9 +538,17 @@ def test_no_other_file_can_be_had(make_ledger, folder, name):
     assert answer.status == 404 and answer.json["error"] == "not_found"
 
 
-@pytest.mark.parametrize("harm", [lambda f: f.unlink(), lambda f: f.write_text(""), lambda f: (f.unlink(), f.mkdir()),
-                                  lambda f: (f.unlink(), os.mkfifo(f)), lambda f: os.truncate(f, (8 << 20) + 1)],
-                         ids=["missing", "empty", "a folder", "a pipe", "too large"])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda f: f.unlink(),
+        lambda f: f.write_text(""),
+        lambda f: (f.unlink(), f.mkdir()),
+        lambda f: (f.unlink(), os.mkfifo(f)),
+        lambda f: os.truncate(f, (8 << 20) + 1),
+    ],
+    ids=["missing", "empty", "a folder", "a pipe", "too large"],
+)
 def test_without_all_of_its_files_the_page_is_the_plain_one_and_the_log_says_why(make_ledger, folder, harm):
     harm(folder / "swagger-ui.css")
     ledger = make_ledger(docs_dir=str(folder))
@@ -496,7 +579,7 @@ def test_the_plain_page_says_all_that_the_document_says(make_ledger, tmp_path):
         assert f'id="schema-{name}"' in page
     for parameter in DOCUMENT["components"]["parameters"].values():
         assert f"<code>{parameter['name']}</code> in {parameter['in']}" in page
-    errors = page[page.index('id="errors"'):page.index('id="limits"')]
+    errors = page[page.index('id="errors"') : page.index('id="limits"')]
     for word, (statuses, fields) in ERRORS.items():
         row = re.search(rf">{word}</a></td><td>(.*?)</td><td>(.*?)</td>", errors)
         assert set(statuses.split(", ")) <= set(row.group(1).split(", ")) and row.group(2) == fields
