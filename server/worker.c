@@ -26,7 +26,6 @@
 #include "server/request_log.h"
 #include "server/submissions.h"
 
-#define HEADERS_MAX (CORS_HEADERS_MAX + 3) /* of an answer, beside what server/http.c adds */
 #define SLEEP_MAX_MS 10000
 #define BUFFER_KEPT_BYTES (1u << 20)
 #define REST_MAX_NS (5 * 1000000000ull) /* for connections between two requests, when their worker leaves */
@@ -90,8 +89,8 @@ static void respond(struct exchange *e, int status, const char *content_type, co
 {
     uint64_t duration_ns = count(e, status);
     request_log_answered(e, status, duration_ns, e->method == METHOD_HEAD ? 0 : body.len);
-    struct http_header all[HEADERS_MAX];
-    assert(header_count <= HEADERS_MAX - CORS_HEADERS_MAX);
+    struct http_header all[CORS_HEADERS_MAX + ANSWER_HEADERS_MAX];
+    assert(header_count <= ANSWER_HEADERS_MAX);
     size_t count_all = cors_add_headers(e, all);
     for (size_t i = 0; i < header_count; i++)
         all[count_all++] = headers[i];

@@ -77,7 +77,8 @@ struct json_text *exchange_json(struct exchange *exchange);
 void exchange_answer(struct exchange *exchange, int status);
 /* 204 with these headers. */
 void exchange_answer_empty(struct exchange *e, const struct http_header *headers, size_t header_count);
-/* Sends a body of another kind. */
+/* Sends a body of another kind, with up to ANSWER_HEADERS_MAX headers. */
+#define ANSWER_HEADERS_MAX 8
 void exchange_answer_text(struct exchange *exchange, const char *content_type, const struct http_header *headers,
                           size_t header_count, struct bytes body);
 /* Counts a request whose answer goes another way (a stream); its log line is its own affair. */
