@@ -29,14 +29,6 @@ static const char *const heads_alone[] = {
 #define SUSPECT_COUNT (sizeof heads_alone / sizeof *heads_alone)
 _Static_assert(SUSPECT_COUNT <= 8, "a bit for each");
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool is_control(uint8_t c)
 {
     return (c < 0x20 && c != '\t') || c == 0x7f;
@@ -44,7 +36,7 @@ static bool is_control(uint8_t c)
 
 static enum http_fault read_size(struct http_chunks *c, uint8_t octet, uint32_t body_max)
 {
-    int digit = hex_digit(octet);
+    int digit = http_hex_digit(octet);
     if (digit >= 0) {
         if (c->digits == SIZE_DIGITS_MAX)
             return HTTP_FAULT_CHUNK_SIZE;

@@ -27,10 +27,10 @@ static bool is_alnum(uint8_t c)
     return is_digit(c) || (letter >= 'a' && letter <= 'z');
 }
 
-static bool is_hex(uint8_t c)
+int http_hex_digit(uint8_t c)
 {
     uint8_t letter = c | 0x20;
-    return is_digit(c) || (letter >= 'a' && letter <= 'f');
+    return is_digit(c) ? c - '0' : letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
 }
 
 static bool is_blank(uint8_t c)
@@ -113,7 +113,8 @@ static bool is_host(struct bytes text)
     } else {
         for (; end < text.len && text.base[end] != ':'; end++) {
             uint8_t c = text.base[end];
-            bool escaped = c == '%' && end + 2 < text.len && is_hex(text.base[end + 1]) && is_hex(text.base[end + 2]);
+            bool escaped = c == '%' && end + 2 < text.len && http_hex_digit(text.base[end + 1]) >= 0 &&
+                           http_hex_digit(text.base[end + 2]) >= 0;
             if (!is_alnum(c) && !escaped && (c == '%' || c == '\0' || !strchr("-._~!$&'()*+,;=", c)))
                 return false;
         }

@@ -42,6 +42,9 @@ struct http_head {
 int http_head_parse(const char *text, size_t length, size_t seen, uint64_t body_max, struct http_head *head,
                     enum http_fault *fault) __attribute__((warn_unused_result));
 
+/* 0 to 15; -1: it is none. */
+int http_hex_digit(uint8_t octet);
+
 /* Is the octet one of a token (RFC 9110, 5.6.2)? */
 int http_is_token_octet(uint8_t octet);
 

@@ -7,6 +7,7 @@
 #include "common/border.h"
 #include "server/document_routes.h"
 #include "server/event_stream.h"
+#include "server/http_head.h"
 #include "server/metrics.h"
 #include "server/post_routes.h"
 #include "server/read_routes.h"
@@ -36,14 +37,6 @@ const struct route routes[ROUTE_COUNT] = {
 
 /* --- decoding --- */
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 struct bytes percent_decode(struct bytes text, bool plus_is_space, struct arena *arena)
 {
     bool plain = !memchr(text.base, '%', text.len) && !(plus_is_space && memchr(text.base, '+', text.len));
@@ -54,8 +47,8 @@ struct bytes percent_decode(struct bytes text, bool plus_is_space, struct arena 
     for (size_t i = 0; i < text.len; i++) {
         int high = -1, low = -1;
         if (text.base[i] == '%' && i + 2 < text.len) {
-            high = hex_digit(text.base[i + 1]);
-            low = hex_digit(text.base[i + 2]);
+            high = http_hex_digit(text.base[i + 1]);
+            low = http_hex_digit(text.base[i + 2]);
         }
         if (high >= 0 && low >= 0) {
             out[n++] = (uint8_t)(high << 4 | low);

@@ -53,20 +53,28 @@ class Browser:
             raise
 
     def start_driver(self):
+        """It looks for a port of its own, and may find one that another takes first."""
+        self.port = wait_until(self.try_driver, "chromedriver to listen", PATIENCE_S)
+
+    def try_driver(self):
         environment = {**clean_environment(), "HOME": self.home, "TMPDIR": self.home}
         self.said = os.path.join(self.home, "driver.out")
         with open(self.said, "wb") as out:
             self.process = subprocess.Popen(
                 [DRIVER, "--port=0"], cwd=self.home, env=environment, stdout=out, stderr=out
             )
-        self.port = wait_until(self.port_of_driver, "chromedriver to listen", PATIENCE_S)
+        said = wait_until(self.said_of_driver, "chromedriver to say where it listens", PATIENCE_S)
+        return None if "port not available" in said else int(re.search(r"on port (\d+)\.?$", said, re.M).group(1))
 
-    def port_of_driver(self):
+    def said_of_driver(self):
         with open(self.said) as f:
             text = f.read()
+        if "port not available" in text:
+            self.process.wait(PATIENCE_S)
+            return text
         assert self.process.poll() is None, f"chromedriver ended: {text}"
         match = re.search(r"started successfully on port (\d+)", text)
-        return match and int(match.group(1))
+        return match and match.group(0)
 
     def start_session(self, width, height):
         options = {

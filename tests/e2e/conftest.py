@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from harness import Ledger  # noqa: E402
+from harness import Ledger, sale  # noqa: E402
 
 LIMIT_S = int(os.environ.get("TALEA_TEST_LIMIT", "300"))
 
@@ -53,6 +53,17 @@ def close_all(ledgers):
 @pytest.fixture
 def ledger(make_ledger):
     return make_ledger()
+
+
+@pytest.fixture
+def shop(ledger):
+    """After the test the very same processes still serve."""
+    ledger.set_up("shop")
+    pids = sorted(p for p, _ in ledger.children())
+    yield ledger
+    ledger.drop_connection()
+    ledger.post(sale("shop", "still here"))
+    assert sorted(p for p, _ in ledger.children()) == pids
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -12,17 +12,6 @@ USD_POST = ('{"book":"shop","idempotency_key":"%s","postings":[{"account":"cash"
             '"direction":"debit"},{"account":"sales","amount":{"minor":1,"asset":"USD"},"direction":"credit"}],"metadata":%s}')
 
 
-@pytest.fixture
-def shop(ledger):
-    """After the test the very same processes still serve."""
-    ledger.set_up("shop")
-    pids = sorted(p for p, _ in ledger.children())
-    yield ledger
-    ledger.drop_connection()
-    ledger.post(sale("shop", "still here"))
-    assert sorted(p for p, _ in ledger.children()) == pids
-
-
 def refused(shop, raw, status=400):
     answer = shop.request("POST", "/v1/transactions", raw=raw)
     assert answer.status == status, answer.text

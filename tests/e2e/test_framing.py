@@ -80,17 +80,6 @@ CASES = {
 }
 
 
-@pytest.fixture
-def shop(ledger):
-    """After the test the very same processes still serve."""
-    ledger.set_up("shop")
-    pids = sorted(p for p, _ in ledger.children())
-    yield ledger
-    ledger.drop_connection()
-    ledger.post(sale("shop", "still here"))
-    assert sorted(p for p, _ in ledger.children()) == pids
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_it_is_refused_once_and_nothing_behind_it_is_read(shop, case):
     data, status, reason = CASES[case]
