@@ -144,6 +144,33 @@ def test_a_unix_socket_is_served(make_ledger, listening, abstract):
     ledger.stop()
 
 
+def test_a_client_of_a_unix_socket_that_does_not_read_loses_its_connection(make_ledger, listening):
+    """The kernel tells of it by other means than of a TCP connection, which the worker's filter must let through."""
+    ledger = make_ledger(start=False, metrics=True, workers=1, write_timeout_secs=1, unsent_max_bytes=1 << 30)
+    s = listening(socket.AF_UNIX, os.path.join(ledger.home, "api.sock"))
+    hand_in(ledger, s).spawn()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE_S)
+        client.connect(s.getsockname())
+        client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+        wait_until(lambda: limited(ledger, "write_time") == 1, "the client to lose its connection")
+    assert "system call" not in ledger.stderr_text()
+    ledger.stop()
+
+
+def limited(ledger, limit):
+    """How often clients met the limit; None while nobody answers yet."""
+    connection = http.client.HTTPConnection("127.0.0.1", ledger.metrics_port, timeout=PATIENCE_S)
+    try:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+    except OSError:
+        return None
+    finally:
+        connection.close()
+    return int(text.split(f'talea_http_limited_total{{limit="{limit}"}} ')[1].split("\n")[0])
+
+
 def test_an_ipv6_socket_is_served(make_ledger, listening):
     ledger = make_ledger(start=False)
     s = listening(socket.AF_INET6, ("::1", 0))
