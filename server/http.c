@@ -162,7 +162,7 @@ static int on_request(h2o_handler_t *super, h2o_req_t *req)
         .begun_ns = clock_monotonic_ns(),
         .generator = {.proceed = part},
     };
-    http_connection_begin(request->connection, request);
+    http_connection_begin(request->connection, request, request->begun_ns);
     const struct http_config *config = &self->server->config;
     enum http_fault fault = http_guard_take(&request->first_line);
     if (fault) {

@@ -96,10 +96,10 @@ uint32_t http_connections_count(const struct http_connections *c)
     return c->count;
 }
 
-void http_connection_begin(struct http_connection *connection, struct http_request *request)
+void http_connection_begin(struct http_connection *connection, struct http_request *request, uint64_t now_ns)
 {
     connection->request = request;
-    connection->progress_ns = clock_monotonic_ns();
+    connection->progress_ns = now_ns;
 }
 
 void http_connection_end(struct http_connection *connection)

@@ -44,7 +44,7 @@ struct http_connection *http_connection_of(h2o_req_t *req);
 uint32_t http_connections_count(const struct http_connections *connections);
 
 /* A request has come whole, and: it is no more. */
-void http_connection_begin(struct http_connection *connection, struct http_request *request);
+void http_connection_begin(struct http_connection *connection, struct http_request *request, uint64_t now_ns);
 void http_connection_end(struct http_connection *connection);
 /* So many bytes are handed to the kernel, or wait for it, from now on. */
 void http_connection_sends(struct http_connection *connection, uint64_t bytes);

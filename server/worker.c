@@ -97,12 +97,18 @@ static void respond(struct exchange *e, int status, const char *content_type, co
     http_respond(e->http, status, content_type, all, count_all, body);
 }
 
+static struct bytes decimal_in_arena(struct arena *arena, unsigned number)
+{
+    char text[12];
+    size_t digits = (size_t)snprintf(text, sizeof text, "%u", number);
+    return bytes_of(arena_copy(arena, text, digits), digits);
+}
+
 void exchange_answer(struct exchange *e, int status)
 {
-    char seconds[12];
-    int digits = snprintf(seconds, sizeof seconds, "%u", e->retry_after_s ? e->retry_after_s : 1);
-    struct http_header retry_after = {"retry-after", bytes_of(arena_copy(http_arena(e->http), seconds, (size_t)digits),
-                                                              (size_t)digits)};
+    struct http_header retry_after = {"retry-after", BYTES_LITERAL("1")};
+    if (e->retry_after_s)
+        retry_after.value = decimal_in_arena(http_arena(e->http), e->retry_after_s);
     static const struct http_header authenticate = {"www-authenticate", BYTES_LITERAL("Bearer")};
     struct http_header allow = {"allow", bytes_of_string(routes[e->match.id].allow)};
     const struct http_header *header = status == 429 || status == 503 ? &retry_after
