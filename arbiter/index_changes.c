@@ -1,10 +1,13 @@
 #include "arbiter/index_changes.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/exit_status.h"
 #include "common/report.h"
+
+#define SWEEP_LEAST 16 /* rows for which a cursor pays */
 
 struct posting_change {
     uint8_t key[16];
@@ -101,41 +104,92 @@ void index_changes_weigh(const struct index_changes *c, uint64_t *put_count, uin
                  c->transaction_count * sizeof *c->transactions;
 }
 
-/* Each kind of change begins with its key. */
+/* Each kind of change begins with its key; big-endian numbers compare as memcmp would, without the call. */
+static int compare_numbers(uint64_t a, uint64_t b)
+{
+    return (a > b) - (a < b);
+}
+
 static int compare_16(const void *a, const void *b)
 {
-    return memcmp(a, b, 16);
+    int order = compare_numbers(key_u64(a), key_u64(b));
+    return order ? order : compare_numbers(key_u64((const uint8_t *)a + 8), key_u64((const uint8_t *)b + 8));
 }
 
 static int compare_12(const void *a, const void *b)
 {
-    return memcmp(a, b, 12);
+    int order = compare_numbers(key_u64(a), key_u64(b));
+    return order ? order : compare_numbers(key_u32((const uint8_t *)a + 8), key_u32((const uint8_t *)b + 8));
+}
+
+static bool is_sorted(const uint8_t *items, size_t count, size_t size, int (*compare)(const void *, const void *))
+{
+    for (size_t i = 1; i < count; i++)
+        if (compare(items + (i - 1) * size, items + i * size) > 0)
+            return false;
+    return true;
 }
 
 static void sort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *))
 {
-    if (count > 1)
+    if (!is_sorted(items, count, size, compare))
         qsort(items, count, size, compare);
 }
 
-int index_changes_write(struct index_changes *c, struct index_writer *index)
+static int write_postings(const struct index_changes *c, struct index_writer *index)
 {
     int error = 0;
-    sort(c->postings, c->posting_count, sizeof *c->postings, compare_16);
-    sort(c->events, c->event_count, sizeof *c->events, compare_12);
-    sort(c->transactions, c->transaction_count, sizeof *c->transactions, compare_16);
     for (size_t i = 0; error == 0 && i < c->posting_count; i++) {
         const struct posting_change *p = &c->postings[i];
         error = index_writer_put_two(index, TABLE_POSTINGS, p->key, sizeof p->key, &p->row, sizeof p->row, p->entries,
                                      (size_t)p->row.posting_count * POSTING_ENTRY_BYTES);
     }
+    return error;
+}
+
+static int write_events(const struct index_changes *c, struct index_writer *index)
+{
+    int error = 0;
     for (size_t i = 0; error == 0 && i < c->event_count; i++) {
         const struct event_change *e = &c->events[i];
         error = index_writer_put(index, TABLE_EVENTS, e->key, sizeof e->key, &e->row, sizeof e->row);
     }
+    return error;
+}
+
+static int write_transactions(const struct index_changes *c, struct index_writer *index)
+{
+    int error = 0;
     for (size_t i = 0; error == 0 && i < c->transaction_count; i++) {
         const struct transaction_change *t = &c->transactions[i];
         error = index_writer_put(index, TABLE_TRANSACTIONS, t->id.octets, sizeof t->id.octets, &t->row, sizeof t->row);
     }
+    return error;
+}
+
+typedef int write_fn(const struct index_changes *changes, struct index_writer *index);
+
+static int write_sorted(const struct index_changes *c, struct index_writer *index, enum index_table table,
+                        size_t count, write_fn *write)
+{
+    if (count < SWEEP_LEAST)
+        return write(c, index);
+    int error = index_writer_sweep(index, table);
+    if (error == 0)
+        error = write(c, index);
+    index_writer_sweep_end(index);
+    return error;
+}
+
+int index_changes_write(struct index_changes *c, struct index_writer *index)
+{
+    sort(c->postings, c->posting_count, sizeof *c->postings, compare_16);
+    sort(c->events, c->event_count, sizeof *c->events, compare_12);
+    sort(c->transactions, c->transaction_count, sizeof *c->transactions, compare_16);
+    int error = write_sorted(c, index, TABLE_POSTINGS, c->posting_count, write_postings);
+    if (error == 0)
+        error = write_sorted(c, index, TABLE_EVENTS, c->event_count, write_events);
+    if (error == 0)
+        error = write_sorted(c, index, TABLE_TRANSACTIONS, c->transaction_count, write_transactions);
     return error;
 }

@@ -23,6 +23,8 @@ struct index_writer {
     MDB_txn *reading; /* renewed after every commit */
     MDB_txn *writing; /* between begin and commit or abort */
     MDB_dbi table[INDEX_TABLE_COUNT];
+    MDB_cursor *sweep; /* over swept_table, between index_writer_sweep and index_writer_sweep_end */
+    enum index_table swept_table;
     int data_fd; /* for fallocate alone */
     uint64_t file_bytes; /* when it was opened; 0: it was new */
     uint64_t map_bytes;
@@ -203,6 +205,20 @@ int index_writer_begin(struct index_writer *w, uint64_t put_count, uint64_t put_
     return error ? error : errno_of(mdb_txn_begin(w->env, NULL, 0, &w->writing));
 }
 
+int index_writer_sweep(struct index_writer *w, enum index_table table)
+{
+    assert(w->writing && !w->sweep);
+    w->swept_table = table;
+    return errno_of(mdb_cursor_open(w->writing, w->table[table], &w->sweep));
+}
+
+void index_writer_sweep_end(struct index_writer *w)
+{
+    if (w->sweep)
+        mdb_cursor_close(w->sweep);
+    w->sweep = NULL;
+}
+
 int index_writer_put(struct index_writer *w, enum index_table table, const void *key, size_t key_len,
                      const void *value, size_t value_len)
 {
@@ -214,7 +230,9 @@ int index_writer_put_two(struct index_writer *w, enum index_table table, const v
 {
     assert(w->writing);
     MDB_val k = {key_len, (void *)key}, v = {first_len + second_len, NULL};
-    int error = mdb_put(w->writing, w->table[table], &k, &v, MDB_RESERVE);
+    assert(!w->sweep || table == w->swept_table);
+    int error = w->sweep ? mdb_cursor_put(w->sweep, &k, &v, MDB_RESERVE)
+                         : mdb_put(w->writing, w->table[table], &k, &v, MDB_RESERVE);
     if (error)
         return errno_of(error);
     memcpy(v.mv_data, first, first_len);
@@ -225,7 +243,7 @@ int index_writer_put_two(struct index_writer *w, enum index_table table, const v
 
 int index_writer_commit(struct index_writer *w)
 {
-    assert(w->writing);
+    assert(w->writing && !w->sweep);
     mdb_txn_reset(w->reading);
     int error = mdb_txn_commit(w->writing);
     w->writing = NULL;
@@ -235,6 +253,7 @@ int index_writer_commit(struct index_writer *w)
 
 void index_writer_abort(struct index_writer *w)
 {
+    index_writer_sweep_end(w);
     if (w->writing)
         mdb_txn_abort(w->writing);
     w->writing = NULL;

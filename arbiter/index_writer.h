@@ -43,16 +43,23 @@ int index_writer_put(struct index_writer *writer, enum index_table table, const 
 int index_writer_put_two(struct index_writer *writer, enum index_table table, const void *key, size_t key_len,
                          const void *first, size_t first_len, const void *second, size_t second_len)
     __attribute__((warn_unused_result));
+/*
+ * Between these two all puts go into one table. A cursor remembers the page of
+ * the last one, so many puts in key order cost less. Abort ends it too.
+ */
+int index_writer_sweep(struct index_writer *writer, enum index_table table) __attribute__((warn_unused_result));
+void index_writer_sweep_end(struct index_writer *writer);
+
 int index_writer_commit(struct index_writer *writer) __attribute__((warn_unused_result));
 void index_writer_abort(struct index_writer *writer);
 
 /* Brings all of it to stable storage: before it is marked clean. */
 int index_writer_sync(struct index_writer *writer) __attribute__((warn_unused_result));
 
-/* Frees the places in the reader table that dead processes left. */
 /* How many first bytes of data.mdb hold anything. */
 uint64_t index_writer_used_bytes(struct index_writer *writer);
 
+/* Frees the places in the reader table that dead processes left. */
 void index_writer_clear_dead_readers(struct index_writer *writer);
 
 #endif
