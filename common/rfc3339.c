@@ -173,8 +173,21 @@ bool timestamp_is_valid(struct timestamp t)
     return t.seconds >= SECONDS_FIRST && t.seconds <= SECONDS_LAST && t.nanos < (second_59 ? 2 : 1) * NANOS_PER_SECOND;
 }
 
-/* Up to the seconds, without a fraction and the Z. Any int64_t gets a text: years beyond 0000..9999 are
- * longer. */
+/* `width` digits, with zeros before them. Every answer has a time, and printf's formats cost more than all else in it. */
+static char *put_digits(char *at, uint32_t value, int width)
+{
+    for (int i = width - 1; i >= 0; i--, value /= 10)
+        at[i] = (char)('0' + value % 10);
+    return at + width;
+}
+
+static char *put_after(char *at, char before, uint32_t value)
+{
+    *at = before;
+    return put_digits(at + 1, value, 2);
+}
+
+/* Up to the seconds, without a fraction and the Z. Any int64_t gets a text: years beyond 0000..9999 are longer. */
 static int format_seconds(int64_t seconds, int leap, char out[static RFC3339_TEXT_MAX])
 {
     int64_t day_number = floor_divide(seconds, SECONDS_PER_DAY);
@@ -182,29 +195,48 @@ static int format_seconds(int64_t seconds, int leap, char out[static RFC3339_TEX
     int64_t year;
     int month, day;
     date_of_day(day_number, &year, &month, &day);
-    return snprintf(out, RFC3339_TEXT_MAX, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)year, month, day,
-                    of_day / 3600, of_day / 60 % 60, of_day % 60 + leap);
+    bool usual = year >= 0 && year <= 9999;
+    char *at = usual ? put_digits(out, (uint32_t)year, 4)
+                     : out + snprintf(out, RFC3339_TEXT_MAX, "%04lld", (long long)year);
+    at = put_after(at, '-', (uint32_t)month);
+    at = put_after(at, '-', (uint32_t)day);
+    at = put_after(at, 'T', (uint32_t)of_day / 3600);
+    at = put_after(at, ':', (uint32_t)of_day / 60 % 60);
+    at = put_after(at, ':', (uint32_t)(of_day % 60 + leap));
+    return (int)(at - out);
+}
+
+/* Without digits: without a point. Returns the whole length. */
+static int end_with_fraction(char *out, int length, uint32_t fraction, int digits)
+{
+    char *at = out + length;
+    if (digits > 0) {
+        *at = '.';
+        at = put_digits(at + 1, fraction, digits);
+    }
+    *at++ = 'Z';
+    *at = '\0';
+    return (int)(at - out);
 }
 
 int rfc3339_format(struct timestamp t, char out[static RFC3339_TEXT_MAX])
 {
     int length = format_seconds(t.seconds, t.nanos >= NANOS_PER_SECOND, out);
-    size_t room = RFC3339_TEXT_MAX - (size_t)length;
     uint32_t nanos = t.nanos % NANOS_PER_SECOND;
     if (nanos == 0)
-        return length + snprintf(out + length, room, "Z");
+        return end_with_fraction(out, length, 0, 0);
     if (nanos % 1000000 == 0)
-        return length + snprintf(out + length, room, ".%03uZ", nanos / 1000000);
+        return end_with_fraction(out, length, nanos / 1000000, 3);
     if (nanos % 1000 == 0)
-        return length + snprintf(out + length, room, ".%06uZ", nanos / 1000);
-    return length + snprintf(out + length, room, ".%09uZ", nanos);
+        return end_with_fraction(out, length, nanos / 1000, 6);
+    return end_with_fraction(out, length, nanos, 9);
 }
 
 int rfc3339_format_us(int64_t at_us, char out[static RFC3339_TEXT_MAX])
 {
     struct timestamp t = timestamp_of_us(at_us);
     int length = format_seconds(t.seconds, 0, out);
-    return length + snprintf(out + length, RFC3339_TEXT_MAX - (size_t)length, ".%06uZ", t.nanos / 1000);
+    return end_with_fraction(out, length, t.nanos / 1000, 6);
 }
 
 int64_t timestamp_floor_us(struct timestamp t)
