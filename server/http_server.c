@@ -20,6 +20,7 @@
 #include "common/exit_status.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
+#include "server/http_epoll.h"
 #include "server/http_guard.h"
 
 #define ACCEPTS_PER_ROUND 16
@@ -86,6 +87,13 @@ static void turn_away_waiting(struct http_server *server, int listener_fd)
     pause_accepting(server);
 }
 
+/* Every descriptor that is not accepted comes to the loop this way. */
+static h2o_socket_t *make_socket(struct http_server *server, int fd, int flags)
+{
+    http_epoll_new_fd(fd);
+    return h2o_evloop_socket_create(server->context.loop, fd, flags);
+}
+
 static void take_in(struct http_listener *listener, h2o_socket_t *socket)
 {
     if (http_connections_add(listener->server->connections, socket)) {
@@ -107,6 +115,7 @@ static void on_accept(h2o_socket_t *listener_socket, const char *error)
                 turn_away_waiting(server, h2o_socket_get_fd(listener_socket));
             return;
         }
+        http_epoll_new_fd(h2o_socket_get_fd(socket));
         take_in(listener, socket);
     }
 }
@@ -154,7 +163,7 @@ static void add_listener(struct http_server *server, int fd, h2o_hostconf_t *hos
     listener->accept.ctx = &server->context;
     listener->accept.hosts = listener->hosts;
     bound_kernel_buffers(fd);
-    listener->socket = h2o_evloop_socket_create(server->context.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
+    listener->socket = make_socket(server, fd, H2O_SOCKET_FLAG_DONT_READ);
     listener->socket->data = listener;
 }
 
@@ -170,7 +179,7 @@ static void prove_guard(struct http_server *server)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
         report_fatal(EXIT_STATUS_FAILED, "cannot check the parsers of HTTP: socketpair: %s", strerror(errno));
     server->checking = true;
-    take_in(&server->listeners[0], h2o_evloop_socket_create(server->context.loop, ends[0], 0));
+    take_in(&server->listeners[0], make_socket(server, ends[0], 0));
     bool sent = write(ends[1], head, sizeof head - 1) == (ssize_t)sizeof head - 1;
     shutdown(ends[1], SHUT_WR);
     for (int i = 0; i < SELF_CHECK_ROUNDS && http_connections_count(server->connections) > 0; i++)
@@ -240,7 +249,7 @@ void http_watch(struct http_server *server, int fd, void (*readable)(void *conte
     assert(!server->watched);
     server->watched_readable = readable;
     server->watched_context = context;
-    server->watched = h2o_evloop_socket_create(server->context.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
+    server->watched = make_socket(server, fd, H2O_SOCKET_FLAG_DONT_READ);
     server->watched->data = server;
     h2o_socket_read_start(server->watched, on_watched);
 }
