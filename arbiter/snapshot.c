@@ -12,10 +12,12 @@
 #include <unistd.h>
 
 #include "arbiter/directory.h"
+#include "arbiter/index_copy.h"
 #include "common/data_dir.h"
 #include "common/durable_file.h"
 #include "common/exit_status.h"
 #include "common/index_schema.h"
+#include "common/paced_file.h"
 #include "common/process.h"
 #include "common/report.h"
 #include "common/snapshot_file.h"
@@ -63,8 +65,9 @@ static void drop_old(const char *data_dir)
         error = snapshot_newest_below(data_dir, position, &position);
     while (error == 0 && (error = snapshot_newest_below(data_dir, position, &position)) == 0 && position) {
         char *path = snapshot_path(data_dir, position);
-        if (unlink(path) != 0)
-            report(REPORT_WARNING, "cannot remove the old snapshot %s: %s", path, strerror(errno));
+        int unremoved = paced_unlink(path);
+        if (unremoved)
+            report(REPORT_WARNING, "cannot remove the old snapshot %s: %s", path, strerror(unremoved));
         free(path);
     }
     if (error)
@@ -102,54 +105,45 @@ static int read_meta(const char *file, struct index_meta *meta)
     return error > 0 ? error : error ? EBADMSG : 0;
 }
 
-static int copy_index(const char *index_path, int fd)
-{
-    MDB_env *env;
-    int error = mdb_env_create(&env);
-    if (error == 0) {
-        error = mdb_env_set_maxdbs(env, INDEX_TABLE_COUNT);
-        if (error == 0)
-            error = mdb_env_open(env, index_path, MDB_RDONLY | MDB_NOTLS, 0600);
-        if (error == 0)
-            error = mdb_env_copyfd2(env, fd, MDB_CP_COMPACT);
-        mdb_env_close(env);
-    }
-    return error > 0 ? error : error ? EIO : 0;
-}
-
 /* The copy under its temporary name, its trailer behind it, synced. */
 static int write_snapshot(const char *index_path, const char *temporary, struct index_meta *meta)
 {
-    int fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
+    struct paced_file file = {.fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+    struct snapshot_trailer trailer = {0};
+    if (file.fd < 0)
         return errno;
-    int error = copy_index(index_path, fd);
+    int error = index_copy(index_path, &file, &trailer.crc);
     if (error == 0)
         error = read_meta(temporary, meta);
+    trailer.length = file.written;
+    trailer.position = meta->position;
+    trailer.ledger = meta->ledger;
     if (error == 0)
-        error = snapshot_seal(fd, meta->position, meta->ledger);
-    if (error == 0 && fsync(fd) != 0)
-        error = errno;
-    close(fd);
+        error = snapshot_write_trailer(file.fd, &trailer);
+    if (error == 0)
+        error = paced_file_sync(&file);
+    close(file.fd);
     return error;
 }
 
 static int make_snapshot(const char *data_dir)
 {
-    struct index_meta meta;
+    struct index_meta meta = {0};
     char *folder = data_dir_path(data_dir, DATA_DIR_SNAPSHOTS);
     char *index_path = data_dir_path(data_dir, DATA_DIR_INDEX);
     char *temporary = data_dir_path(folder, TEMPORARY_NAME);
     char *final = NULL;
-    int error = write_snapshot(index_path, temporary, &meta);
+    int error = paced_unlink(temporary); /* of a copy that was killed */
+    if (error == 0 || error == ENOENT)
+        error = write_snapshot(index_path, temporary, &meta);
     if (error == 0) {
         final = snapshot_path(data_dir, meta.position);
         error = durable_rename(temporary, final);
     }
     if (error == 0)
         drop_old(data_dir);
-    else
-        unlink(temporary);
+    else if (paced_unlink(temporary) != 0)
+        report(REPORT_DEBUG, "no half snapshot is left");
     if (error)
         report(REPORT_WARNING, "snapshot failed: %s; the next one is tried later, nothing is lost", strerror(error));
     free(final);
@@ -268,7 +262,7 @@ static int copy_proved(const char *from, const char *to, struct progress *progre
     struct snapshot_trailer trailer;
     int in = open(from, O_RDONLY | O_CLOEXEC);
     int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    int error = out < 0 ? errno : snapshot_copy(in, out, false, &trailer, progress);
+    int error = out < 0 ? errno : snapshot_copy(in, out, &trailer, progress);
     if (out >= 0)
         close(out);
     if (in >= 0)

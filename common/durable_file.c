@@ -6,12 +6,10 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/exit_status.h"
 #include "common/report.h"
-#include "common/rfc3339.h"
 
 int write_fully(int fd, const void *p, size_t n, off_t offset)
 {
@@ -29,12 +27,6 @@ int write_fully(int fd, const void *p, size_t n, off_t offset)
         offset += done;
     }
     return 0;
-}
-
-void pace_after(uint64_t begin_ns)
-{
-    uint64_t ns = clock_monotonic_ns() - begin_ns;
-    nanosleep(&(struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)}, NULL);
 }
 
 int directory_sync(const char *path)

@@ -13,12 +13,6 @@
 /* All of it, at an offset; goes on after EINTR and short writes. Syncs nothing. */
 int write_fully(int fd, const void *p, size_t n, off_t offset) __attribute__((warn_unused_result));
 
-/*
- * Sleeps for as long as has passed since `begin_ns` (clock_monotonic_ns): a
- * copy that does so after each chunk leaves half of the disk to others.
- */
-void pace_after(uint64_t begin_ns);
-
 /* fsync of a folder: the names in it are on stable storage then. */
 int directory_sync(const char *path) __attribute__((warn_unused_result));
 /* The same for the folder that holds `path`. */

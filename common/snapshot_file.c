@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@
 #include "common/digest.h"
 #include "common/durable_file.h"
 #include "common/little_endian.h"
-#include "common/rfc3339.h"
+#include "common/paced_file.h"
 
 #define NAME_FORMAT "snapshot-%020" PRIu64 ".mdb"
 #define NAME_ROOM 48
@@ -74,20 +75,13 @@ int snapshot_write_trailer(int fd, const struct snapshot_trailer *t)
     return write_fully(fd, trailer, sizeof trailer, (off_t)t->length);
 }
 
-int snapshot_seal(int fd, uint64_t position, struct uuid ledger)
-{
-    struct stat st;
-    if (fstat(fd, &st) != 0)
-        return errno;
-    struct snapshot_trailer trailer = {.length = (uint64_t)st.st_size, .position = position, .ledger = ledger};
-    int error = crc32c_of_file(fd, trailer.length, &trailer.crc);
-    return error ? error : snapshot_write_trailer(fd, &trailer);
-}
-
 int snapshot_read_trailer(int fd, struct snapshot_trailer *out)
 {
     uint8_t trailer[TRAILER_BYTES];
     struct stat st;
+    /* Held until it is closed. Where there are no locks nobody gets the other one either, and it is freed at once. */
+    if (flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return ENOENT;
     if (fstat(fd, &st) != 0)
         return errno;
     if (st.st_size < TRAILER_BYTES)
@@ -130,50 +124,81 @@ int snapshot_newest_of(const char *data_dir, struct uuid ledger, uint64_t *posit
     return error;
 }
 
-int snapshot_check(const char *path, struct snapshot_trailer *out)
+int snapshot_check(const char *path, struct snapshot_trailer *out, int *fd)
 {
     uint32_t crc;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
         return errno;
-    int error = snapshot_read_trailer(fd, out);
+    int error = snapshot_read_trailer(*fd, out);
     if (error == 0)
-        error = crc32c_of_file(fd, out->length, &crc);
+        error = crc32c_of_file(*fd, out->length, &crc);
     if (error == 0 && crc != out->crc)
         error = EBADMSG;
-    close(fd);
+    if (error) {
+        close(*fd);
+        *fd = -1;
+    }
     return error;
 }
 
-static int copy_bytes(int in, int out, uint64_t length, bool paced, uint32_t *crc, struct progress *progress)
+/* Where a copy goes: plainly, or at a pace. */
+struct target {
+    struct paced_file file;
+    bool paced;
+};
+
+static int put(struct target *t, int in, const uint8_t *p, size_t n)
+{
+    if (t->paced) {
+        (void)posix_fadvise(in, (off_t)t->file.written, (off_t)n, POSIX_FADV_DONTNEED);
+        return paced_file_append(&t->file, p, n);
+    }
+    int error = write_fully(t->file.fd, p, n, (off_t)t->file.written);
+    t->file.written += n;
+    return error;
+}
+
+static int copy_bytes(int in, struct target *t, uint64_t length, uint32_t *crc, struct progress *progress)
 {
     size_t room = 256u << 10;
     uint8_t *chunk = malloc(room);
     int error = chunk ? 0 : ENOMEM;
     *crc = 0;
     for (uint64_t done = 0; error == 0 && done < length;) {
-        uint64_t begin = clock_monotonic_ns();
         progress_step(progress, done, length);
         ssize_t n = pread(in, chunk, length - done < room ? (size_t)(length - done) : room, (off_t)done);
         if (n < 0 && errno == EINTR)
             continue;
-        error = n < 0 ? errno : n == 0 ? EBADMSG : write_fully(out, chunk, (size_t)n, (off_t)done);
+        error = n < 0 ? errno : n == 0 ? EBADMSG : put(t, in, chunk, (size_t)n);
         if (error == 0) {
             *crc = crc32c(*crc, chunk, (size_t)n);
             done += (uint64_t)n;
         }
-        if (paced)
-            pace_after(begin);
     }
     free(chunk);
     return error;
 }
 
-int snapshot_copy(int in, int out, bool paced, struct snapshot_trailer *trailer, struct progress *progress)
+static int copy_to(int in, struct target *t, struct snapshot_trailer *trailer, struct progress *progress)
 {
     uint32_t crc;
     int error = snapshot_read_trailer(in, trailer);
     if (error == 0)
-        error = copy_bytes(in, out, trailer->length, paced, &crc, progress);
+        error = copy_bytes(in, t, trailer->length, &crc, progress);
     return error == 0 && crc != trailer->crc ? EBADMSG : error;
+}
+
+int snapshot_copy(int in, int out, struct snapshot_trailer *trailer, struct progress *progress)
+{
+    return copy_to(in, &(struct target){.file = {.fd = out}}, trailer, progress);
+}
+
+int snapshot_copy_paced(int in, int out, struct snapshot_trailer *trailer, struct progress *progress)
+{
+    struct target t = {.file = {.fd = out}, .paced = true};
+    int error = copy_to(in, &t, trailer, progress);
+    if (error == 0)
+        error = snapshot_write_trailer(out, trailer);
+    return error ? error : paced_file_sync(&t.file);
 }

@@ -45,27 +45,35 @@ struct snapshot_trailer {
     uint32_t crc;
 };
 
-/*
- * Puts the trailer behind a copy that was written to `fd` (open for reading and
- * writing). Syncs nothing. 0 or errno.
- */
-int snapshot_seal(int fd, uint64_t position, struct uuid ledger) __attribute__((warn_unused_result));
-
-/* The same with what is known already. */
+/* Puts the trailer behind a copy that was written to `fd`. Syncs nothing. 0 or errno. */
 int snapshot_write_trailer(int fd, const struct snapshot_trailer *trailer) __attribute__((warn_unused_result));
 
-/* 0; EBADMSG: no trailer, or one that does not fit the file; or errno. Does not read the copy. */
+/*
+ * 0; ENOENT: it is being removed; EBADMSG: no trailer, or one that does not fit
+ * the file; or errno. Does not read the copy. While `fd` is open the file stays
+ * whole, also when the server removes it (paced_unlink).
+ */
 int snapshot_read_trailer(int fd, struct snapshot_trailer *out) __attribute__((warn_unused_result));
 
-/* Does the file hold what was written? Reads it all. 0, EBADMSG or errno. */
-int snapshot_check(const char *path, struct snapshot_trailer *out) __attribute__((warn_unused_result));
+/*
+ * Does the file hold what was written? Reads it all. 0 with *fd, which the
+ * caller closes when he is done with the file; EBADMSG or errno.
+ */
+int snapshot_check(const char *path, struct snapshot_trailer *out, int *fd) __attribute__((warn_unused_result));
 
 /*
- * Copies what is before the trailer from `in` to the front of `out`, in chunks
- * of 256 KiB, with pauses when `paced`, and proves it on the way. 0 with *trailer; EBADMSG: it is damaged,
- * and what was copied is good for nothing; or errno.
+ * Copies what is before the trailer from `in` to the front of `out`, and proves
+ * it on the way. 0 with *trailer; EBADMSG: it is damaged, and what was copied
+ * is good for nothing; or errno.
  */
-int snapshot_copy(int in, int out, bool paced, struct snapshot_trailer *trailer, struct progress *progress)
+int snapshot_copy(int in, int out, struct snapshot_trailer *trailer, struct progress *progress)
+    __attribute__((warn_unused_result));
+
+/*
+ * The same with the trailer, beside a server: at the pace of common/paced_file,
+ * and what is read leaves the page cache. The copy is synced.
+ */
+int snapshot_copy_paced(int in, int out, struct snapshot_trailer *trailer, struct progress *progress)
     __attribute__((warn_unused_result));
 
 #endif

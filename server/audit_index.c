@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/data_dir.h"
 #include "common/snapshot_file.h"
@@ -267,7 +268,8 @@ int audit_snapshot_load(const char *file, struct audit_ledger *ledger, struct lo
     struct snapshot_trailer trailer;
     struct index_meta meta;
     struct loading l = {.ledger = ledger};
-    int error = snapshot_check(file, &trailer);
+    int held; /* so that a server that removes it leaves what is mapped */
+    int error = snapshot_check(file, &trailer, &held);
     if (error == 0)
         error = index_reader_open_snapshot(file, &l.reader);
     if (error == 0)
@@ -282,6 +284,8 @@ int audit_snapshot_load(const char *file, struct audit_ledger *ledger, struct lo
         *mark = (struct log_mark){meta.position, meta.next_batch, meta.chain, meta.ledger};
     }
     index_reader_close(&l.reader);
+    if (held >= 0)
+        close(held);
     if (error)
         return fault_set(fault, "snapshot %s cannot be used: %s", file,
                          error == EBADMSG ? "it is damaged" : strerror(error));

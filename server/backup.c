@@ -25,6 +25,7 @@
 #include "common/durable_file.h"
 #include "common/exit_status.h"
 #include "common/log_reader.h"
+#include "common/paced_file.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
 #include "common/snapshot_file.h"
@@ -232,17 +233,13 @@ static int copy_snapshot_to(const char *from, const char *to, struct uuid ledger
     struct snapshot_trailer trailer;
     struct progress progress;
     int in = open(from, O_RDONLY | O_CLOEXEC);
-    int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_TRUNC | O_DSYNC | O_CLOEXEC, 0600);
+    int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     int error = out < 0 ? errno : 0;
     progress_begin(&progress, "copying the snapshot", NULL, NULL);
     if (error == 0)
-        error = snapshot_copy(in, out, true, &trailer, &progress);
+        error = snapshot_copy_paced(in, out, &trailer, &progress);
     if (error == 0 && memcmp(&trailer.ledger, &ledger, sizeof ledger) != 0)
         error = EXDEV;
-    if (error == 0)
-        error = snapshot_write_trailer(out, &trailer);
-    if (error == 0 && fsync(out) != 0)
-        error = errno;
     if (out >= 0)
         close(out);
     if (in >= 0)
@@ -257,11 +254,13 @@ static int copy_snapshot(const struct backup *b, uint64_t position)
     char *temporary;
     if (asprintf(&temporary, "%s.new", to) < 0)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
-    int error = copy_snapshot_to(from, temporary, b->tour.mark.ledger);
+    int error = paced_unlink(temporary);
+    if (error == 0 || error == ENOENT)
+        error = copy_snapshot_to(from, temporary, b->tour.mark.ledger);
     if (error == 0)
         error = durable_rename(temporary, to);
-    if (error)
-        unlink(temporary);
+    if (error && paced_unlink(temporary) != 0)
+        report(REPORT_DEBUG, "no half snapshot %s is left", temporary);
     if (error && error != ENOENT)
         report(REPORT_WARNING, "snapshot %s cannot be copied (%s): the backup is without it", from,
                error == EBADMSG ? "it is damaged" : error == EXDEV ? "it is another ledger's" : strerror(error));
@@ -276,8 +275,9 @@ static int drop_older(const struct backup *b, uint64_t position)
     int error;
     while ((error = snapshot_newest_below(b->dir, position, &position)) == 0 && position) {
         char *path = snapshot_path(b->dir, position);
-        if (unlink(path) != 0)
-            report(REPORT_WARNING, "cannot remove the older snapshot %s: %s", path, strerror(errno));
+        int unremoved = paced_unlink(path);
+        if (unremoved)
+            report(REPORT_WARNING, "cannot remove the older snapshot %s: %s", path, strerror(unremoved));
         free(path);
     }
     return error;

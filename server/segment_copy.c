@@ -8,26 +8,21 @@
 
 #include "common/buffer.h"
 #include "common/data_dir.h"
-#include "common/durable_file.h"
 #include "common/exit_status.h"
+#include "common/paced_file.h"
 #include "common/report.h"
-#include "common/rfc3339.h"
 
 #define CHUNK_BYTES (256u << 10)
 
 struct segment_copy {
     char *temporary, *final;
-    int fd;
-    uint64_t written;
+    struct paced_file file;
     struct buffer chunk;
 };
 
 static int flush(struct segment_copy *c)
 {
-    uint64_t begin = clock_monotonic_ns();
-    int error = write_fully(c->fd, c->chunk.base, c->chunk.len, (off_t)c->written);
-    pace_after(begin);
-    c->written += c->chunk.len;
+    int error = paced_file_append(&c->file, c->chunk.base, c->chunk.len);
     buffer_clear(&c->chunk);
     return error;
 }
@@ -79,8 +74,10 @@ int segment_copy_begin(const char *data_dir, const struct segment_header *header
     c->temporary = data_dir_path(folder, DATA_DIR_NEXT_SEGMENT);
     c->final = data_dir_path(folder, name);
     free(folder);
-    c->fd = open(c->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_DSYNC | O_CLOEXEC, 0600);
-    int error = c->fd < 0 ? errno : keep ? append_kept(c, keep) : append_header(c, header);
+    int error = paced_unlink(c->temporary);
+    c->file.fd = error && error != ENOENT ? -1 : open(c->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (error == 0 || error == ENOENT)
+        error = c->file.fd < 0 ? errno : keep ? append_kept(c, keep) : append_header(c, header);
     if (error)
         segment_copy_abandon(&c);
     *out = c;
@@ -90,8 +87,8 @@ int segment_copy_begin(const char *data_dir, const struct segment_header *header
 static void release(struct segment_copy **copy)
 {
     struct segment_copy *c = *copy;
-    if (c->fd >= 0)
-        close(c->fd);
+    if (c->file.fd >= 0)
+        close(c->file.fd);
     buffer_free(&c->chunk);
     free(c->temporary);
     free(c->final);
@@ -103,10 +100,10 @@ int segment_copy_finish(struct segment_copy **copy)
 {
     struct segment_copy *c = *copy;
     int error = flush(c);
-    if (error == 0 && fsync(c->fd) != 0)
-        error = errno;
     if (error == 0)
-        error = durable_rename(c->temporary, c->final);
+        error = paced_file_sync(&c->file);
+    if (error == 0)
+        error = paced_replace(c->temporary, c->final);
     release(copy);
     return error;
 }

@@ -5,9 +5,8 @@
  * finished it has a temporary name, also when it is a longer form of one that
  * is there: so the copy's log is whole at every moment.
  *
- * Each write waits for the disk (O_DSYNC), and is followed by a rest as long as
- * it took, so there is never more than one
- * chunk of it in the way of the syncs of a server on the same disk.
+ * It is written at the pace of common/paced_file, so that there is never more
+ * than one chunk of it in the way of the syncs of a server on the same disk.
  */
 #include "common/bytes.h"
 #include "common/log_format.h"
