@@ -27,6 +27,7 @@
 #define KEPT 2
 #define TEMPORARY_NAME "snapshot.new"
 #define COPY_NICENESS 10
+#define COPY_BYTES_PER_S (256u << 20) /* twice a backup's: until it ends, what the index frees is not used again */
 
 struct snapshots {
     char *data_dir;
@@ -108,7 +109,10 @@ static int read_meta(const char *file, struct index_meta *meta)
 /* The copy under its temporary name, its trailer behind it, synced. */
 static int write_snapshot(const char *index_path, const char *temporary, struct index_meta *meta)
 {
-    struct paced_file file = {.fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+    struct paced_file file = {
+        .fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600),
+        .bytes_per_s = COPY_BYTES_PER_S,
+    };
     struct snapshot_trailer trailer = {0};
     if (file.fd < 0)
         return errno;

@@ -28,10 +28,10 @@ static void rest(uint64_t ns)
         ;
 }
 
-static void rest_after(uint64_t begin_ns, size_t bytes)
+static void rest_after(const struct paced_file *f, uint64_t begin_ns, size_t bytes)
 {
     uint64_t took = clock_monotonic_ns() - begin_ns;
-    uint64_t least = (uint64_t)bytes * 1000000000 / PACED_BYTES_PER_S;
+    uint64_t least = f->bytes_per_s ? (uint64_t)bytes * 1000000000 / f->bytes_per_s : 0;
     rest(2 * took < least ? least - took : took);
 }
 
@@ -58,7 +58,7 @@ static int append_chunk(struct paced_file *f, const uint8_t *p, size_t n)
     f->written += n;
     if (f->written - f->synced >= SYNC_EVERY_BYTES)
         error = settle(f);
-    rest_after(begin, n);
+    rest_after(f, begin, n);
     return error;
 }
 

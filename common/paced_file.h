@@ -6,19 +6,18 @@
  * is left alone with written pages hands over gigabytes in one go. So a file
  * is written, and given up, in small steps: each is on its way to the disk
  * before the next begins, and is followed by a rest as long as it took, or
- * longer, so that there are never more than PACED_BYTES_PER_S. What is on
- * stable storage leaves the page cache, which others need more.
+ * longer where a rate is set. What is on stable storage leaves the page cache,
+ * which others need more.
  *
  * All return 0 or errno.
  */
 #include <stddef.h>
 #include <stdint.h>
 
-#define PACED_BYTES_PER_S (128u << 20)
-
-/* One that is written from its begin to its end; {.fd = one open for writing}, and all else zero. */
+/* One that is written from its begin to its end. `fd` is open for writing, and the counts begin at zero. */
 struct paced_file {
     int fd;
+    uint64_t bytes_per_s; /* at most; 0: half of the disk's time is the only limit */
     uint64_t written;
     uint64_t synced; /* these are on stable storage */
 };

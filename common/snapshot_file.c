@@ -17,7 +17,6 @@
 #include "common/digest.h"
 #include "common/durable_file.h"
 #include "common/little_endian.h"
-#include "common/paced_file.h"
 
 #define NAME_FORMAT "snapshot-%020" PRIu64 ".mdb"
 #define NAME_ROOM 48
@@ -144,18 +143,18 @@ int snapshot_check(const char *path, struct snapshot_trailer *out, int *fd)
 
 /* Where a copy goes: plainly, or at a pace. */
 struct target {
-    struct paced_file file;
+    struct paced_file *file;
     bool paced;
 };
 
 static int put(struct target *t, int in, const uint8_t *p, size_t n)
 {
     if (t->paced) {
-        (void)posix_fadvise(in, (off_t)t->file.written, (off_t)n, POSIX_FADV_DONTNEED);
-        return paced_file_append(&t->file, p, n);
+        (void)posix_fadvise(in, (off_t)t->file->written, (off_t)n, POSIX_FADV_DONTNEED);
+        return paced_file_append(t->file, p, n);
     }
-    int error = write_fully(t->file.fd, p, n, (off_t)t->file.written);
-    t->file.written += n;
+    int error = write_fully(t->file->fd, p, n, (off_t)t->file->written);
+    t->file->written += n;
     return error;
 }
 
@@ -191,14 +190,13 @@ static int copy_to(int in, struct target *t, struct snapshot_trailer *trailer, s
 
 int snapshot_copy(int in, int out, struct snapshot_trailer *trailer, struct progress *progress)
 {
-    return copy_to(in, &(struct target){.file = {.fd = out}}, trailer, progress);
+    return copy_to(in, &(struct target){.file = &(struct paced_file){.fd = out}}, trailer, progress);
 }
 
-int snapshot_copy_paced(int in, int out, struct snapshot_trailer *trailer, struct progress *progress)
+int snapshot_copy_paced(int in, struct paced_file *out, struct snapshot_trailer *trailer, struct progress *progress)
 {
-    struct target t = {.file = {.fd = out}, .paced = true};
-    int error = copy_to(in, &t, trailer, progress);
+    int error = copy_to(in, &(struct target){.file = out, .paced = true}, trailer, progress);
     if (error == 0)
-        error = snapshot_write_trailer(out, trailer);
-    return error ? error : paced_file_sync(&t.file);
+        error = snapshot_write_trailer(out->fd, trailer);
+    return error ? error : paced_file_sync(out);
 }

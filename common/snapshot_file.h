@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/paced_file.h"
 #include "common/progress.h"
 #include "common/uuid7.h"
 
@@ -73,7 +74,7 @@ int snapshot_copy(int in, int out, struct snapshot_trailer *trailer, struct prog
  * The same with the trailer, beside a server: at the pace of common/paced_file,
  * and what is read leaves the page cache. The copy is synced.
  */
-int snapshot_copy_paced(int in, int out, struct snapshot_trailer *trailer, struct progress *progress)
+int snapshot_copy_paced(int in, struct paced_file *out, struct snapshot_trailer *trailer, struct progress *progress)
     __attribute__((warn_unused_result));
 
 #endif

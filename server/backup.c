@@ -233,15 +233,16 @@ static int copy_snapshot_to(const char *from, const char *to, struct uuid ledger
     struct snapshot_trailer trailer;
     struct progress progress;
     int in = open(from, O_RDONLY | O_CLOEXEC);
-    int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    int error = out < 0 ? errno : 0;
+    struct paced_file out = {.bytes_per_s = BACKUP_BYTES_PER_S};
+    out.fd = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int error = out.fd < 0 ? errno : 0;
     progress_begin(&progress, "copying the snapshot", NULL, NULL);
     if (error == 0)
-        error = snapshot_copy_paced(in, out, &trailer, &progress);
+        error = snapshot_copy_paced(in, &out, &trailer, &progress);
     if (error == 0 && memcmp(&trailer.ledger, &ledger, sizeof ledger) != 0)
         error = EXDEV;
-    if (out >= 0)
-        close(out);
+    if (out.fd >= 0)
+        close(out.fd);
     if (in >= 0)
         close(in);
     return error;

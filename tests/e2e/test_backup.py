@@ -4,11 +4,22 @@ import re
 import shutil
 import subprocess
 
+import pytest
+
 from harness import PATIENCE_S, TALEAD, clean_environment, posting_meanwhile, sale
 from log_forge import batches, flip
 
+CHUNK_BYTES = 256 << 10
+TRACE = ["strace", "-f", "-qq", "-y", "-e", "signal=none"]
 RESULT = re.compile(r"backup: (\S+) holds (\S+): (\d+) new batches, (\d+) bytes, in \d+\.\d s; "
                     r"head ([0-9a-f]{64}) at position (\d+)\n")
+
+
+def may_trace():
+    try:
+        return subprocess.run([*TRACE, "-o", "/dev/null", "true"], stderr=subprocess.DEVNULL).returncode == 0
+    except OSError:
+        return False
 
 
 def backup(ledger, to, *arguments, env=None):
@@ -141,6 +152,33 @@ def test_posts_go_on_and_what_was_acknowledged_before_it_began_is_in_it(make_led
             backed_up(ledger, f"{ledger.home}/copy0", "--incremental")
     for path, acknowledged in copies:
         serve_copy(make_ledger, path, acknowledged)
+
+
+@pytest.mark.skipif(not may_trace(), reason="strace may not trace here")
+def test_it_waits_for_the_disk_after_each_chunk_and_syncs_a_file_before_it_has_its_name(make_ledger):
+    ledger = filled(make_ledger, log_segment_max=1 << 20)
+    ledger.post(sale("a", "big", metadata={"text": "x" * 10000}))
+    assert ledger.admin("snapshot").returncode == 0
+    trace, environment = ledger.home + "/trace", clean_environment()
+    environment["ASAN_OPTIONS"] = "detect_leaks=0"
+    subprocess.run([*TRACE, "-o", trace, "-e", "trace=pwrite64,sync_file_range,fdatasync,fsync,rename,ftruncate",
+                    TALEAD, "backup", ledger.home + "/copy", "--db-url", ledger.env["TALEA_DB_URL"]], check=True,
+                   env=environment, cwd=ledger.home, timeout=PATIENCE_S)
+    ended = {}  # temporary name -> its last call
+    renamed = set()
+    for line in open(trace):
+        name, on = re.search(r"(\w+)\((?:\d+<|\")([^>\"]+)", line).groups()
+        if not on.endswith(("/segment.next", ".mdb.new")):
+            continue
+        if name == "pwrite64":
+            assert int(re.search(r"= (\d+)", line).group(1)) <= CHUNK_BYTES, line
+            assert ended.get(on) != "pwrite64" or ".mdb" in on and "TALEASNP" in line, line
+        if name == "rename":
+            assert ended.pop(on) == "fsync", line
+            renamed.add(os.path.basename(on)[-5:])
+        else:
+            ended[on] = name
+    assert renamed == {".next", "b.new"} and not ended, (renamed, ended)
 
 
 def test_an_interrupted_one_is_continued(make_ledger):

@@ -1,4 +1,5 @@
 """Admin commands of a running talead: what they say, what they change, who may ask."""
+import fcntl
 import json
 import os
 import re
@@ -203,6 +204,28 @@ def test_a_snapshot_is_there_when_the_command_returns(make_ledger):
         assert done.returncode == 0 and done.stdout == "snapshot made\n", done.stderr
         assert snapshots(ledger)[-1] not in before
         assert len(snapshots(ledger)) <= 2
+
+
+def test_an_old_snapshot_is_given_up_but_not_under_who_reads_it(make_ledger):
+    """Its blocks go before its last reader closes it, unless he holds a lock: what verify and backup read is whole."""
+    ledger = make_ledger()
+    ledger.set_up("shop")
+    files = []
+    for n in range(2):
+        ledger.post(sale("shop", f"k{n}"))
+        assert ledger.admin("snapshot").returncode == 0
+        files.append(open(os.path.join(ledger.dir, "snapshots", snapshots(ledger)[-1]), "rb"))
+    fcntl.flock(files[1], fcntl.LOCK_SH)
+    content = files[1].read()
+    for n in range(2, 4):
+        ledger.post(sale("shop", f"k{n}"))
+        assert ledger.admin("snapshot").returncode == 0
+    assert [os.fstat(f.fileno()).st_nlink for f in files] == [0, 0]
+    assert os.fstat(files[0].fileno()).st_size == 0
+    files[1].seek(0)
+    assert content and files[1].read() == content
+    for f in files:
+        f.close()
 
 
 def test_a_snapshot_that_fails_says_so(make_ledger):
