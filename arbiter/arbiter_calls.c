@@ -22,7 +22,6 @@ static const struct allowed_call of_arbiter[] = {
     ALLOW_CALL(sync_file_range),
     ALLOW_CALL(fallocate),
     ALLOW_CALL(flock),
-    ALLOW_CALL(pipe2), /* a snapshot's copy runs through one */
     ALLOW_CALL(copy_file_range),
     ALLOW_CALL(sendfile),
     /* Its threads, and copies of itself. */

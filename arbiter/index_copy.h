@@ -1,18 +1,16 @@
 #ifndef TALEA_ARBITER_INDEX_COPY_H
 #define TALEA_ARBITER_INDEX_COPY_H
 /*
- * A compacted copy of the index as of one commit, for a snapshot. Its own
- * process calls it: it opens the index anew and starts a thread.
+ * A compact copy of the index as of one position, made beside its writer: what
+ * a snapshot is. For a process of its own, and an index that is being written.
  */
-#include <stdint.h>
-
-#include "common/paced_file.h"
+#include "common/index_schema.h"
 
 /*
- * Appends the copy to `out` at the pace of common/paced_file, syncing nothing,
- * with its CRC-32C. What the index frees meanwhile is not used again before
- * the copy ends. 0 or errno; what was written is good for nothing then.
+ * Writes the environment in the folder `index_path` to the new file `file`, at
+ * the pace of paced_file.h. *meta is the state that the copy holds. 0 or errno;
+ * then the file is good for nothing. Not synced.
  */
-int index_copy(const char *index_path, struct paced_file *out, uint32_t *crc) __attribute__((warn_unused_result));
+int index_copy(const char *index_path, const char *file, struct index_meta *meta) __attribute__((warn_unused_result));
 
 #endif

@@ -27,18 +27,58 @@
 #define KEPT 2
 #define TEMPORARY_NAME "snapshot.new"
 #define COPY_NICENESS 10
-#define COPY_BYTES_PER_S (256u << 20) /* twice a backup's: until it ends, what the index frees is not used again */
 
 struct snapshots {
     char *data_dir;
     uint64_t every;
-    uint64_t events_then; /* in the ledger when the last copy was started */
-    bool counted;
+    uint64_t events_then; /* in the newest one, or in the ledger when a copy was started after it */
     pid_t child; /* 0: none */
     uint64_t ordered, making, answered; /* orders: the last, that of the copy under way, the last that ended */
     bool answer_failed;
     uint64_t failures; /* not yet taken */
 };
+
+/* The meta row of an environment that is one file. */
+static int read_meta(const char *file, struct index_meta *meta)
+{
+    MDB_env *env;
+    MDB_txn *txn = NULL;
+    MDB_dbi table;
+    MDB_val k = {5, (void *)"state"}, v;
+    int error = mdb_env_create(&env);
+    if (error)
+        return EIO;
+    error = mdb_env_set_maxdbs(env, INDEX_TABLE_COUNT);
+    if (error == 0)
+        error = mdb_env_open(env, file, MDB_RDONLY | MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS, 0600);
+    if (error == 0)
+        error = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    if (error == 0)
+        error = mdb_dbi_open(txn, index_table_names[TABLE_META], 0, &table);
+    if (error == 0)
+        error = mdb_get(txn, table, &k, &v);
+    if (error == 0 && v.mv_size == sizeof *meta)
+        memcpy(meta, v.mv_data, sizeof *meta);
+    else if (error == 0)
+        error = EBADMSG;
+    if (txn)
+        mdb_txn_abort(txn);
+    mdb_env_close(env);
+    return error > 0 ? error : error ? EBADMSG : 0;
+}
+
+/* In the newest snapshot; 0: there is none that can be read. */
+static uint64_t events_of_newest(const char *data_dir)
+{
+    uint64_t position;
+    struct index_meta meta = {.event_count = 0};
+    if (snapshot_newest_below(data_dir, UINT64_MAX, &position) != 0 || position == 0)
+        return 0;
+    char *path = snapshot_path(data_dir, position);
+    int error = read_meta(path, &meta);
+    free(path);
+    return error ? 0 : meta.event_count;
+}
 
 struct snapshots *snapshots_create(const char *data_dir, uint64_t every_events)
 {
@@ -46,6 +86,7 @@ struct snapshots *snapshots_create(const char *data_dir, uint64_t every_events)
     if (!s || !(s->data_dir = strdup(data_dir)))
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     s->every = every_events;
+    s->events_then = events_of_newest(data_dir);
     return s;
 }
 
@@ -77,56 +118,18 @@ static void drop_old(const char *data_dir)
 
 /* --- copying, in the child --- */
 
-/* The meta row of an environment that is one file. */
-static int read_meta(const char *file, struct index_meta *meta)
-{
-    MDB_env *env;
-    MDB_txn *txn = NULL;
-    MDB_dbi table;
-    MDB_val k = {5, (void *)"state"}, v;
-    int error = mdb_env_create(&env);
-    if (error)
-        return EIO;
-    error = mdb_env_set_maxdbs(env, INDEX_TABLE_COUNT);
-    if (error == 0)
-        error = mdb_env_open(env, file, MDB_RDONLY | MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS, 0600);
-    if (error == 0)
-        error = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
-    if (error == 0)
-        error = mdb_dbi_open(txn, index_table_names[TABLE_META], 0, &table);
-    if (error == 0)
-        error = mdb_get(txn, table, &k, &v);
-    if (error == 0 && v.mv_size == sizeof *meta)
-        memcpy(meta, v.mv_data, sizeof *meta);
-    else if (error == 0)
-        error = EBADMSG;
-    if (txn)
-        mdb_txn_abort(txn);
-    mdb_env_close(env);
-    return error > 0 ? error : error ? EBADMSG : 0;
-}
-
 /* The copy under its temporary name, its trailer behind it, synced. */
 static int write_snapshot(const char *index_path, const char *temporary, struct index_meta *meta)
 {
-    struct paced_file file = {
-        .fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600),
-        .bytes_per_s = COPY_BYTES_PER_S,
-    };
-    struct snapshot_trailer trailer = {0};
-    if (file.fd < 0)
-        return errno;
-    int error = index_copy(index_path, &file, &trailer.crc);
-    if (error == 0)
-        error = read_meta(temporary, meta);
-    trailer.length = file.written;
-    trailer.position = meta->position;
-    trailer.ledger = meta->ledger;
-    if (error == 0)
-        error = snapshot_write_trailer(file.fd, &trailer);
-    if (error == 0)
-        error = paced_file_sync(&file);
-    close(file.fd);
+    int error = index_copy(index_path, temporary, meta);
+    int fd = error ? -1 : open(temporary, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return error ? error : errno;
+    error = snapshot_seal(fd, meta->position, meta->ledger);
+    if (error == 0 && fsync(fd) != 0)
+        error = errno;
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
     return error;
 }
 
@@ -208,17 +211,13 @@ uint64_t snapshots_answered(const struct snapshots *s, bool *failed)
 /* Has enough been added since the last copy? */
 static bool is_due(const struct snapshots *s, uint64_t events)
 {
-    uint64_t since = events - s->events_then;
+    uint64_t since = events < s->events_then ? events : events - s->events_then; /* another ledger's has any number */
     return s->every != 0 && since >= s->every && since >= events / 10;
 }
 
 bool snapshots_follow(struct snapshots *s, uint64_t events, bool thread_runs)
 {
     bool succeeded = collect(s, WNOHANG);
-    if (!s->counted) {
-        s->counted = true;
-        s->events_then = events;
-    }
     bool ordered = s->ordered > s->answered;
     if (thread_runs || s->child != 0 || (!ordered && !is_due(s, events)))
         return succeeded;

@@ -18,6 +18,7 @@
 
 #define CHUNK_BYTES (256u << 10)
 #define SYNC_EVERY_BYTES (16u << 20)
+#define WRITE_AND_WAIT (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER)
 #define FREE_STEP_BYTES (4u << 20)
 #define FREE_RESTS 3 /* of the time that a step took: the disk may still be at it when the call is back */
 
@@ -48,10 +49,9 @@ static int settle(struct paced_file *f)
 
 static int append_chunk(struct paced_file *f, const uint8_t *p, size_t n)
 {
-    const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
     uint64_t begin = clock_monotonic_ns();
     int error = write_fully(f->fd, p, n, (off_t)f->written);
-    if (error == 0 && sync_file_range(f->fd, (off_t)f->written, (off_t)n, all) != 0)
+    if (error == 0 && sync_file_range(f->fd, (off_t)f->written, (off_t)n, WRITE_AND_WAIT) != 0)
         error = errno;
     if (error)
         return error;
@@ -71,6 +71,19 @@ int paced_file_append(struct paced_file *f, const void *p, size_t n)
         at += step;
         n -= step;
     }
+    return error;
+}
+
+int paced_file_hand_over(struct paced_file *f, size_t n)
+{
+    uint64_t begin = clock_monotonic_ns();
+    int error = sync_file_range(f->fd, 0, 0, WRITE_AND_WAIT) != 0 ? errno : 0;
+    f->written += n;
+    if (error == 0 && f->written - f->synced >= SYNC_EVERY_BYTES) {
+        error = fdatasync(f->fd) != 0 ? errno : 0;
+        f->synced = f->written;
+    }
+    rest_after(f, begin, n);
     return error;
 }
 

@@ -14,6 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A rate that leaves most of a usual disk to the log's syncs. */
+#define PACED_BYTES_PER_S (128u << 20)
+
 /* One that is written from its begin to its end. `fd` is open for writing, and the counts begin at zero. */
 struct paced_file {
     int fd;
@@ -24,6 +27,12 @@ struct paced_file {
 
 /* Appends; takes as long as the pace wants. */
 int paced_file_append(struct paced_file *f, const void *p, size_t n) __attribute__((warn_unused_result));
+
+/*
+ * The same for what somebody else wrote to the file, about `n` bytes since the
+ * last time, as LMDB does. It stays in the page cache.
+ */
+int paced_file_hand_over(struct paced_file *f, size_t n) __attribute__((warn_unused_result));
 
 /* fsync: all of it is on stable storage, its length too. */
 int paced_file_sync(struct paced_file *f) __attribute__((warn_unused_result));

@@ -74,6 +74,16 @@ int snapshot_write_trailer(int fd, const struct snapshot_trailer *t)
     return write_fully(fd, trailer, sizeof trailer, (off_t)t->length);
 }
 
+int snapshot_seal(int fd, uint64_t position, struct uuid ledger)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return errno;
+    struct snapshot_trailer trailer = {.length = (uint64_t)st.st_size, .position = position, .ledger = ledger};
+    int error = crc32c_of_file(fd, trailer.length, &trailer.crc);
+    return error ? error : snapshot_write_trailer(fd, &trailer);
+}
+
 int snapshot_read_trailer(int fd, struct snapshot_trailer *out)
 {
     uint8_t trailer[TRAILER_BYTES];

@@ -46,7 +46,13 @@ struct snapshot_trailer {
     uint32_t crc;
 };
 
-/* Puts the trailer behind a copy that was written to `fd`. Syncs nothing. 0 or errno. */
+/*
+ * Puts the trailer behind a copy that was written to `fd` (open for reading and
+ * writing). Syncs nothing. 0 or errno.
+ */
+int snapshot_seal(int fd, uint64_t position, struct uuid ledger) __attribute__((warn_unused_result));
+
+/* The same with what is known already. */
 int snapshot_write_trailer(int fd, const struct snapshot_trailer *trailer) __attribute__((warn_unused_result));
 
 /*

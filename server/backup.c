@@ -233,7 +233,7 @@ static int copy_snapshot_to(const char *from, const char *to, struct uuid ledger
     struct snapshot_trailer trailer;
     struct progress progress;
     int in = open(from, O_RDONLY | O_CLOEXEC);
-    struct paced_file out = {.bytes_per_s = BACKUP_BYTES_PER_S};
+    struct paced_file out = {.bytes_per_s = PACED_BYTES_PER_S};
     out.fd = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     int error = out.fd < 0 ? errno : 0;
     progress_begin(&progress, "copying the snapshot", NULL, NULL);

@@ -75,7 +75,7 @@ int segment_copy_begin(const char *data_dir, const struct segment_header *header
     c->final = data_dir_path(folder, name);
     free(folder);
     int error = paced_unlink(c->temporary);
-    c->file.bytes_per_s = BACKUP_BYTES_PER_S;
+    c->file.bytes_per_s = PACED_BYTES_PER_S;
     c->file.fd = error && error != ENOENT ? -1 : open(c->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (error == 0 || error == ENOENT)
         error = c->file.fd < 0 ? errno : keep ? append_kept(c, keep) : append_header(c, header);

@@ -11,9 +11,6 @@
 #include "common/bytes.h"
 #include "common/log_format.h"
 
-/* What a backup writes at most: a rented disk has not much more to spare, and a minute more is no matter. */
-#define BACKUP_BYTES_PER_S (128u << 20)
-
 struct segment_copy;
 
 /*
