@@ -60,6 +60,7 @@ static void count_answer(struct worker *w, const struct connection *c, uint32_t 
     if (now_ns >= w->engine->count_from_ns && now_ns < w->engine->end_ns) {
         t->in_time++;
         t->drafts += drafts;
+        t->drafts_refused += c->drafts > 0 ? c->refused : 0;
     }
     if (!is_counted(w, c, now_ns))
         return;
@@ -173,6 +174,7 @@ static void send_next(struct worker *w, struct connection *c, uint64_t due_ns)
     assert(c->out_length <= c->out_room && &w->connections[w->idle[w->idle_count - 1]] == c);
     w->idle_count--;
     c->due_ns = due_ns;
+    c->refused = 0;
     c->out_sent = c->in_length = 0;
     c->reader = (struct answer_reader){0};
     set_state(w, c, CONNECTION_BUSY);

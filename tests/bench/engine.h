@@ -37,6 +37,7 @@ struct connection {
     /* The source's, of the request under way. */
     uint64_t first_id;
     uint32_t drafts; /* 0: it is no post */
+    uint32_t refused; /* drafts of it that were answered overloaded */
     bool is_repeat;
     uint64_t cursor; /* of a history: the next page begins behind it; 0: none does */
     uint32_t book, account, pages;
@@ -79,7 +80,7 @@ struct worker {
     struct schedule schedule;
     struct tally tally;
     uint64_t random;
-    uint64_t made, goal; /* the source's: requests or drafts so far, and how many it is to be */
+    uint64_t made, done, goal; /* the source's: requests or drafts sent, and acknowledged, and how many are to be */
     uint64_t told_ns; /* the source's: when it last said how far it is */
 };
 

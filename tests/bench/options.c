@@ -20,7 +20,7 @@ static const struct flag global_flags[] = {
     FLAG("--bare", NULL, "the server knows POST /v1/transactions alone: no set-up, no verification"),
     FLAG("--batch", "N", "drafts in a request of batch and fill (50)"),
     FLAG("--books", "N", "books that posts go to by turns (1; books: 64)"),
-    FLAG("--connections", "N", "connections, each with one request at a time (64; overload: 1024)"),
+    FLAG("--connections", "N", "connections, each with one request at a time (64; overload: 1024, fill: 4)"),
     FLAG("--dir", "DIR", "where the ledger of an own talead is made (TMPDIR, or /tmp)"),
     FLAG("--events", "N", "transactions to hold before the measuring, or to load (10000; fill: 1000000)"),
     FLAG("--json", NULL, "print one line of JSON"),
@@ -166,7 +166,7 @@ static void set_defaults(struct options *o, enum scenario scenario)
     *o = (struct options){
         .scenario = scenario,
         .name = commands[scenario].words[0],
-        .connections = scenario == SCENARIO_OVERLOAD ? 1024 : 64,
+        .connections = scenario == SCENARIO_OVERLOAD ? 1024 : scenario == SCENARIO_FILL ? 4 : 64,
         .books = scenario == SCENARIO_BOOKS ? 64 : 1,
         .accounts = 2,
         .batch = 50,

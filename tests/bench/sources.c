@@ -60,7 +60,7 @@ static bool take_posted(struct worker *w, const struct connection *c, uint32_t *
     return true;
 }
 
-static uint32_t take_slots(struct worker *w, const struct connection *c, uint32_t *outcomes, const char *body,
+static uint32_t take_slots(struct worker *w, struct connection *c, uint32_t *outcomes, const char *body,
                            size_t length)
 {
     struct posted posted;
@@ -69,7 +69,7 @@ static uint32_t take_slots(struct worker *w, const struct connection *c, uint32_
     while (slots < c->drafts && posted_next(&cursor, body + length, &posted)) {
         bool good = take_posted(w, c, &outcomes[slots++], &posted);
         taken += good;
-        w->tally.drafts_refused += !good && posted.is_overloaded;
+        c->refused += !good && posted.is_overloaded;
         if (!good && !posted.is_overloaded)
             note_answer(w, c, "a draft", body, length);
     }
@@ -127,12 +127,12 @@ static bool next_replay(struct worker *w, struct connection *c)
 static void tell_progress(struct worker *w, const char *what)
 {
     uint64_t now_ns = clock_monotonic_ns(), begun_ns = w->engine->begin_ns;
-    if (w->number != 0 || now_ns < w->told_ns + TELL_EVERY_NS || w->made == 0)
+    if (w->number != 0 || now_ns < w->told_ns + TELL_EVERY_NS || w->done == 0)
         return;
-    double spent_s = (double)(now_ns - begun_ns) / 1e9, part = (double)w->made / (double)w->goal;
+    double spent_s = (double)(now_ns - begun_ns) / 1e9, part = (double)w->done / (double)w->goal;
     if (w->told_ns != 0)
         fprintf(stderr, "talea-bench: %s: %.0f %%, %.0f/s, about %.0f s left\n", what, part * 100,
-                (double)w->made * w->engine->threads / spent_s, spent_s / part - spent_s);
+                (double)w->done * w->engine->threads / spent_s, spent_s / part - spent_s);
     w->told_ns = now_ns;
 }
 
@@ -140,7 +140,7 @@ static bool next_fill(struct worker *w, struct connection *c)
 {
     if (w->made >= w->goal || !next_batch(w, c))
         return false;
-    w->made += c->drafts;
+    w->made += c->drafts; /* until they are answered otherwise */
     return true;
 }
 
@@ -149,9 +149,10 @@ static uint32_t take_fill(struct worker *w, struct connection *c, const char *bo
 {
     uint32_t taken = take_post(w, c, body, length);
     if (taken < c->drafts && !atomic_load(&w->engine->has_fault)) {
-        w->goal += c->drafts - taken;
+        w->made -= c->drafts - taken;
         w->is_exhausted = false;
     }
+    w->done += taken;
     tell_progress(w, "transactions");
     return taken;
 }
@@ -179,6 +180,7 @@ static uint32_t take_account(struct worker *w, struct connection *c, const char 
         w->is_exhausted = false;
     else if (c->reader.status != 204)
         note_answer(w, c, "the opening of an account", body, length);
+    w->done += c->reader.status == 204;
     tell_progress(w, "accounts");
     return 0;
 }
