@@ -134,8 +134,9 @@ static void measure_cpu(struct engine *e, bool until_exhausted, pthread_t *threa
         for (unsigned i = 0; i < e->threads; i++)
             pthread_join(threads[i], NULL);
     atomic_store(&e->is_measuring, false);
-    e->cpu_s = cpu_seconds() - before;
-    e->measured_s = (double)(clock_monotonic_ns() - from_ns) / 1e9;
+    double spent_s = cpu_seconds() - before, passed_s = (double)(clock_monotonic_ns() - from_ns) / 1e9;
+    e->measured_s = until_exhausted ? passed_s : (double)e->phase->duration_ns / 1e9;
+    e->cpu_s = passed_s > 0 ? spent_s / passed_s * e->measured_s : 0; /* this thread may have been woken late */
     if (until_exhausted)
         return;
     for (unsigned i = 0; i < e->threads; i++)
