@@ -1,5 +1,5 @@
 #!/bin/sh
-# Both programs were built with the hardening flags: what the linker and the compiler left in them says so.
+# The programs were built with the hardening flags: what the linker and the compiler left in them says so.
 set -u
 [ "${TALEA_TEST_HARDENING:-yes}" = yes ] || { echo "configured with --disable-hardening"; exit 77; }
 command -v readelf >/dev/null || { echo "readelf is not there (package binutils)"; exit 77; }
@@ -22,4 +22,5 @@ check() { # check PROGRAM
 }
 check "${TALEA_TEST_TALEAD:-./talead}"
 check "${TALEA_TEST_TALEA:-./talea}"
+check "${TALEA_TEST_BENCH:-./talea-bench}"
 exit $bad

@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -38,7 +39,7 @@ def served(make_ledger, tmp_path):
 
 
 def own(tmp_path):
-    return ["--dir", str(tmp_path), "--set", "TALEA_WORKERS=1"]
+    return ["--talead", TALEAD, "--dir", str(tmp_path), "--set", "TALEA_WORKERS=1"]
 
 
 def check_figures(result, scenario):
@@ -218,7 +219,7 @@ def test_its_talead_ends_with_it_even_when_it_is_killed(tmp_path):
 
 
 def test_a_talead_that_does_not_start_is_said_why(tmp_path):
-    done = run("post", *SHORT, "--dir", str(tmp_path), "--set", "TALEA_WORKERS=none")
+    done = run("post", *SHORT, *own(tmp_path), "--set", "TALEA_WORKERS=none")
     assert done.returncode == 3 and done.stdout == ""
     assert re.search(r"^talea-bench: talead does not serve; it said: .*TALEA_WORKERS", done.stderr, re.M), done.stderr
     assert run("post", "--url", "http://127.0.0.1:1", *SHORT).returncode == 3
@@ -260,3 +261,14 @@ def test_the_members_of_its_json_are_in_the_page(tmp_path):
         section = re.search(r"^\.Sh JSON\n(.*?)^\.Sh ", f.read(), re.M | re.S).group(1)
     paged = re.findall(r"[a-z_]+", " ".join(re.findall(r"^\.It Li (.*)", section, re.M)))
     assert sorted(measured("post", *SHORT, *own(tmp_path))) == sorted(paged)
+
+
+def test_it_starts_the_talead_of_its_own_folder_or_that_of_path(tmp_path):
+    for name in ("beside", "alone"):
+        (tmp_path / name).mkdir()
+        shutil.copy(BENCH, tmp_path / name)
+    os.symlink(TALEAD, tmp_path / "beside" / "talead")
+    for name, path in (("beside", "/nowhere"), ("alone", f"{tmp_path}/beside")):
+        done = subprocess.run([tmp_path / name / "talea-bench", "empty", *SHORT], env={**clean_environment(), "PATH": path},
+                              text=True, capture_output=True, timeout=PATIENCE_S)
+        assert done.returncode == 0, done.stderr
