@@ -11,7 +11,9 @@
 #include "tests/bench/subscribers.h"
 
 #define SECOND_NS 1e9
-#define SETUP_CONNECTIONS 64 /* at most: more would only be refused */
+/* Of what is not measured: as many as one book's write queue takes without refusals, of batches and of single posts. */
+#define BATCH_CONNECTIONS 4
+#define SINGLE_CONNECTIONS 64
 
 /* By enum scenario. */
 static const struct shape {
@@ -36,15 +38,18 @@ struct bench {
     struct results results;
 };
 
-static uint32_t setup_connections(const struct options *o)
+/* Each thread needs one at least, since it has its share of what is to be done. */
+static uint32_t not_fewer_than_threads(const struct options *o, uint32_t connections)
 {
-    return o->connections < SETUP_CONNECTIONS ? o->connections : SETUP_CONNECTIONS;
+    return connections < o->threads ? o->threads : connections;
 }
 
 /* Once, outside of what is measured, so many drafts that are acknowledged. */
 static int post_before(struct bench *b, uint64_t drafts)
 {
-    struct phase phase = {.source = &source_fill, .connections = setup_connections(b->o), .goal = drafts};
+    struct phase phase = {.source = &source_fill,
+                          .connections = not_fewer_than_threads(b->o, BATCH_CONNECTIONS),
+                          .goal = drafts};
     struct tally tally;
     tally_open(&tally);
     int error = engine_run(&b->engine, &phase, &tally);
@@ -61,10 +66,10 @@ static int prepare(struct bench *b)
         return 0;
     }
     b->has_ledger = true;
-    int error = ledger_prepare(&b->ledger, &b->engine, o->books, o->accounts, setup_connections(o));
+    int error = ledger_prepare(&b->ledger, &b->engine, o->books, o->accounts, SINGLE_CONNECTIONS);
     b->engine.context = &b->ledger;
     if (!error && shape->needs_depth)
-        error = ledger_deepen(&b->ledger, o->events, setup_connections(o));
+        error = ledger_deepen(&b->ledger, o->events, not_fewer_than_threads(o, BATCH_CONNECTIONS));
     if (!error && shape->needs_samples)
         error = ledger_sample(&b->ledger, o->events);
     if (!error && o->scenario == SCENARIO_REPLAY)
@@ -103,7 +108,7 @@ static int find_overload(struct bench *b)
 {
     const struct options *o = b->o;
     struct phase phase = {.source = &source_post,
-                          .connections = setup_connections(o),
+                          .connections = o->connections < SINGLE_CONNECTIONS ? o->connections : SINGLE_CONNECTIONS,
                           .warmup_ns = (uint64_t)(o->warmup_s * SECOND_NS),
                           .duration_ns = (uint64_t)(o->seconds * SECOND_NS / 5)};
     struct tally tally;
