@@ -1,4 +1,7 @@
-/* talea-bench: loads a talea ledger, measures it, and proves what it answered. Reads the command line, finds a server. */
+/*
+ * talea-bench: loads a talea ledger, measures it, and proves what it answered.
+ * Here the command line is read, and a server found.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

@@ -82,7 +82,8 @@ uint32_t worker_random(struct worker *w, uint32_t below)
 static void share_out(struct engine *e, struct worker *w, unsigned number)
 {
     const struct phase *phase = e->phase;
-    *w = (struct worker){.engine = e, .number = number, .random = plan_mix(e->plan.run ^ clock_monotonic_ns() ^ number)};
+    *w = (struct worker){.engine = e, .number = number};
+    w->random = plan_mix(e->plan.run ^ clock_monotonic_ns() ^ number);
     w->connection_count = phase->connections / e->threads + (number < phase->connections % e->threads);
     w->goal = phase->goal / e->threads + (number < phase->goal % e->threads);
     w->schedule = (struct schedule){e->begin_ns, phase->rate, number, e->threads, 0};

@@ -109,7 +109,8 @@ int ledger_prepare(struct ledger *l, struct engine *engine, uint32_t books, uint
     *l = (struct ledger){.engine = engine, .books = books, .accounts = accounts};
     l->ends = need(books, sizeof *l->ends);
     int error = insist_on_nothing(engine->target, "/v1/assets",
-                                  "{\"id\":\"" PLAN_ASSET "\",\"class\":\"fiat\",\"precision\":2,\"name\":\"" PLAN_ASSET "\"}");
+                                  "{\"id\":\"" PLAN_ASSET "\",\"class\":\"fiat\",\"precision\":2,"
+                                  "\"name\":\"" PLAN_ASSET "\"}");
     error = error ? error : open_accounts(l, connections);
     for (uint32_t i = 0; i < books && !error; i++) {
         error = post_mark(l, i, PLAN_MARK_BEFORE, &l->ends[i].first_seq);

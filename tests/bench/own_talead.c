@@ -113,7 +113,8 @@ _Noreturn static void become_talead(struct launch *l, const struct own_talead *t
     /* Ends with this program; a group of its own, so that Ctrl-C is this program's to handle. */
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    int out = open(l->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int out = open(l->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
     bool good = getppid() == l->parent && out >= 0 && in >= 0 && chdir(t->home) == 0 && dup2(in, 0) == 0 &&
                 dup2(out, 1) == 1 && dup2(out, 2) == 2;
     int listening = fcntl(l->listen_fd, F_DUPFD, LISTEN_FD + 1); /* it may be 3 already, and then dup2 would not do */

@@ -28,7 +28,7 @@ static bool write_posts(struct worker *w, struct connection *c, const struct pos
 {
     struct outcomes *o = &w->engine->outcomes[w->number];
     if (o->count + form->drafts > OUTCOMES_MAX) {
-        engine_fault(w->engine, "a thread has posted %" PRIu64 " drafts, which is all it can remember; use more --threads",
+        engine_fault(w->engine, "a thread has posted %" PRIu64 " drafts, and remembers no more; use more --threads",
                      o->count);
         return false;
     }

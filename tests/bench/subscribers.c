@@ -112,8 +112,9 @@ static void tell_who_lacks(struct subscribers *all)
     uint64_t goal_seq = atomic_load(&all->goal_seq);
     for (uint32_t i = 0; i < all->count; i++)
         if (all->streams[i].last_seq < goal_seq)
-            snprintf(all->fault, sizeof all->fault, "a stream stays at seq %" PRIu64 ", and %" PRIu64 " was acknowledged",
-                     all->streams[i].last_seq, goal_seq);
+            snprintf(all->fault, sizeof all->fault,
+                     "a stream stays at seq %" PRIu64 ", and %" PRIu64 " was acknowledged", all->streams[i].last_seq,
+                     goal_seq);
 }
 
 /* Once the goal is known, it must be reached before nothing has come for too long. */

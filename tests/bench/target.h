@@ -1,6 +1,9 @@
 #ifndef TALEA_BENCH_TARGET_H
 #define TALEA_BENCH_TARGET_H
-/* The server that is measured: its address, the token for it, and single questions to it, outside of what is measured. */
+/*
+ * The server that is measured: its address, the token for it, and single
+ * questions to it, outside of what is measured.
+ */
 #include <netdb.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -46,12 +46,13 @@ static const char *event_of(const struct run *r, uint64_t seq, uint64_t id)
     plan_draft(&r->proof.plan, id, &d);
     plan_write_key(key, &r->proof.plan, id);
     snprintf(text, sizeof text,
-             "{\"seq\":%u,\"at\":\"2026-06-04T12:00:00.123456Z\",\"kind\":\"transaction_posted\",\"payload\":{\"kind\":"
-             "\"transaction_posted\",\"id\":\"0190c8a4-1111-7222-8333-444455556666\",\"book\":\"bench-00000\",\"postings\":["
-             "{\"account\":{\"book\":\"bench-00000\",\"path\":\"a%07u\"},\"amount\":{\"minor\":%u,\"asset\":\"USD\"},"
-             "\"direction\":\"debit\"},{\"account\":{\"book\":\"bench-00000\",\"path\":\"a%07u\"},\"amount\":{\"minor\":%u,"
-             "\"asset\":\"USD\"},\"direction\":\"credit\"}],\"idempotency_key\":\"%s\",\"external_refs\":[{\"kind\":\"order\","
-             "\"value\":\"\\\"}]\"}],\"metadata\":{\"postings\":[{\"direction\":\"debit\"}]},\"occurred_at\":null}}",
+             "{\"seq\":%u,\"at\":\"2026-06-04T12:00:00.123456Z\",\"kind\":\"transaction_posted\",\"payload\":{"
+             "\"kind\":\"transaction_posted\",\"id\":\"0190c8a4-1111-7222-8333-444455556666\",\"book\":\"bench-00000\","
+             "\"postings\":[{\"account\":{\"book\":\"bench-00000\",\"path\":\"a%07u\"},\"amount\":{\"minor\":%u,"
+             "\"asset\":\"USD\"},\"direction\":\"debit\"},{\"account\":{\"book\":\"bench-00000\",\"path\":\"a%07u\"},"
+             "\"amount\":{\"minor\":%u,\"asset\":\"USD\"},\"direction\":\"credit\"}],\"idempotency_key\":\"%s\","
+             "\"external_refs\":[{\"kind\":\"order\",\"value\":\"\\\"}]\"}],"
+             "\"metadata\":{\"postings\":[{\"direction\":\"debit\"}]},\"occurred_at\":null}}",
              (unsigned)seq, d.debit, d.minor, d.credit, d.minor, key);
     return text;
 }
