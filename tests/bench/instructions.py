@@ -164,7 +164,7 @@ def compare(figures, recorded):
     for (what, process), count in figures.items():
         before = recorded.get((what, process))
         worse = before is None or count > ALLOWED * before
-        change = "none recorded" if before is None else f"recorded {before:>7}, {100 * (count - before) / before:+.1f} %"
+        change = "none recorded" if before is None else f"recorded {before:>7}, {100 * (count / before - 1):+.1f} %"
         print(f"{what + ', ' + process:20} {count:>7} instructions, {change}" + (f": {TOO_MANY}" if worse else ""))
         good = good and not worse
     return good
