@@ -1,5 +1,5 @@
-#ifndef TALEA_TESTS_BENCH_ZERO_FILE_H
-#define TALEA_TESTS_BENCH_ZERO_FILE_H
+#ifndef TALEA_BENCH_ZERO_FILE_H
+#define TALEA_BENCH_ZERO_FILE_H
 /*
  * A file for measuring, as talea's log is where it will be written next: filled
  * with zeros and synced, so that a write into it changes data alone.

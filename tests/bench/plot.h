@@ -1,0 +1,19 @@
+#ifndef TALEA_BENCH_PLOT_H
+#define TALEA_BENCH_PLOT_H
+/*
+ * `talea-bench plot`: draws the runs in a file of JSON lines, as --json prints
+ * them, as a line chart in SVG.
+ *
+ *   plot FILE.jsonl --out FILE.svg [--title T] [--x FIELD] [--y FIELD[,FIELD...]] [--by FIELD]
+ *
+ * A FIELD is a number of the line (`per_s`, `connections`, and any other that
+ * was added, as `workers`), one of its latencies (`p50`), or one within another
+ * object (`event_delay_us.p99`). Latencies are drawn in milliseconds, on a
+ * logarithmic axis. There is a line for each value of the field --by and each
+ * --y, through its runs in the order of the file.
+ */
+
+/* argv[0] is "plot". An exit status; what went wrong was said in one line on stderr. */
+int plot_command(int argc, char **argv);
+
+#endif
