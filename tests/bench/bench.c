@@ -10,6 +10,7 @@
 #include "common/process.h"
 #include "tests/bench/options.h"
 #include "tests/bench/own_talead.h"
+#include "tests/bench/plot.h"
 #include "tests/bench/say.h"
 #include "tests/bench/scenarios.h"
 
@@ -18,6 +19,7 @@ static const struct part {
     const char *name;
     int (*run)(int argc, char **argv);
 } parts[] = {
+    {"plot", plot_command},
     {NULL, NULL},
 };
 

@@ -145,11 +145,12 @@ static int read_sets(const struct arguments *g, struct options *o)
 
 static int check_together(const struct options *o)
 {
-    bool posts_alone = o->scenario == SCENARIO_POST || o->scenario == SCENARIO_EMPTY;
+    static const bool needs_no_ledger[SCENARIO_COUNT] = {
+        [SCENARIO_POST] = true, [SCENARIO_BOOKS] = true, [SCENARIO_BATCH] = true, [SCENARIO_EMPTY] = true};
     if (o->path[0] != '/' || strpbrk(o->path, " \r\n") || strlen(o->path) > 400)
         say("--path must begin with / and hold no space");
-    else if (o->bare && !posts_alone && o->scenario != SCENARIO_BOOKS)
-        say("--bare is for post, books and empty: %s needs a ledger", o->name);
+    else if (o->bare && !needs_no_ledger[o->scenario])
+        say("--bare is for post, books, batch and empty: %s needs a ledger", o->name);
     else if (o->token_file && !o->url)
         say("--token-file needs --url: a talead that is started here takes no token");
     else if (o->url && (o->talead || o->keep || o->set[0] || o->dir))
