@@ -205,6 +205,7 @@ def under_way(tmp_path, *arguments):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_run_and_its_talead_and_removes_the_ledger(number, tmp_path):
     with under_way(tmp_path) as (bench, pids):
+        assert os.getpgid(pids[0]) == pids[0]  # Ctrl-C in a terminal is for talea-bench alone
         bench.send_signal(number)
         out, _ = bench.communicate(timeout=PATIENCE_S)
         assert bench.returncode == -number and out == ""
