@@ -1,12 +1,12 @@
 #include "server/answers.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/account_key.h"
 #include "common/decimal.h"
 #include "common/rfc3339.h"
 #include "server/ledger_json.h"
+#include "server/text_append.h"
 
 static void open_error(struct json_text *j, const char *word)
 {
@@ -105,28 +105,20 @@ int answer_internal(struct json_text *j, const char *message)
     return close_error(j, 500);
 }
 
-static char *append(char *end, const char *s, size_t length)
-{
-    memcpy(end, s, length);
-    return end + length;
-}
-
-#define append_literal(end, literal) append((end), (literal), sizeof(literal) - 1)
-
 /* Fixed in shape and without a client's text: written as it is, without a generator. */
 static int posted(struct json_text *j, const struct verdict *verdict)
 {
     char id[UUID_TEXT_LEN], seq[U128_TEXT_MAX], at[RFC3339_TEXT_MAX], text[200];
     uuid_format(verdict->tx_id, id);
-    char *end = append_literal(text, "{\"tx_id\":\"");
-    end = append(end, id, UUID_TEXT_LEN);
-    end = append_literal(end, "\",\"seq\":");
-    end = append(end, seq, (size_t)u128_format(verdict->seq, seq));
-    end = append_literal(end, ",\"at\":\"");
-    end = append(end, at, (size_t)rfc3339_format_us(verdict->at_us, at));
-    end = append_literal(end, "\",\"deduplicated\":");
-    end = verdict->deduplicated ? append_literal(end, "true}") : append_literal(end, "false}");
-    json_verbatim(j, bytes_of(text, (size_t)(end - text)));
+    char *end = TEXT_APPEND_LITERAL(text, "{\"tx_id\":\"");
+    end = text_append(end, id, UUID_TEXT_LEN);
+    end = TEXT_APPEND_LITERAL(end, "\",\"seq\":");
+    end = text_append(end, seq, (size_t)u128_format(verdict->seq, seq));
+    end = TEXT_APPEND_LITERAL(end, ",\"at\":\"");
+    end = text_append(end, at, (size_t)rfc3339_format_us(verdict->at_us, at));
+    end = TEXT_APPEND_LITERAL(end, "\",\"deduplicated\":");
+    end = verdict->deduplicated ? TEXT_APPEND_LITERAL(end, "true}") : TEXT_APPEND_LITERAL(end, "false}");
+    json_ready(j, bytes_of(text, (size_t)(end - text)));
     return 200;
 }
 

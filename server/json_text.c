@@ -132,11 +132,16 @@ void json_null(struct json_text *j)
     expect_ok(yajl_gen_null(j->gen));
 }
 
+void json_ready(struct json_text *j, struct bytes json)
+{
+    expect_ok(yajl_gen_number(j->gen, (const char *)json.base, json.len));
+}
+
 /* A string holds no raw CR or LF, so each one found stands between tokens. */
 void json_verbatim(struct json_text *j, struct bytes json)
 {
     size_t begin = j->out->len;
-    expect_ok(yajl_gen_number(j->gen, (const char *)json.base, json.len));
+    json_ready(j, json);
     for (uint8_t *p = j->out->base + begin, *end = j->out->base + j->out->len; p < end; p++)
         if (*p == '\n' || *p == '\r')
             *p = ' ';

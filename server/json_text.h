@@ -30,6 +30,8 @@ void json_unsigned(struct json_text *j, u128 n);
 void json_number(struct json_text *j, double n, int decimals); /* finite; so many digits behind the point, at most 9 */
 void json_bool(struct json_text *j, bool b);
 void json_null(struct json_text *j);
+/* JSON text of our own making, without white space. */
+void json_ready(struct json_text *j, struct bytes json);
 /* JSON text that is already valid, as it is, but for CR and LF between its tokens, which become spaces. */
 void json_verbatim(struct json_text *j, struct bytes json);
 

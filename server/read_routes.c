@@ -13,6 +13,7 @@
 #include "common/ledger.h"
 #include "server/answers.h"
 #include "server/ledger_json.h"
+#include "server/posting_text.h"
 #include "server/query.h"
 #include "server/worker.h"
 
@@ -120,28 +121,6 @@ void handle_get_balance(struct exchange *e)
 
 /* --- history --- */
 
-struct item {
-    uint64_t seq;
-    struct bytes tx_id; /* as text */
-    struct bytes account_key;
-    struct bytes asset;
-    struct bytes at;
-};
-
-/* One posting as history and transactions show it. */
-static void write_item(struct json_text *j, const struct item *item, int64_t minor, enum direction direction)
-{
-    json_open_object(j);
-    json_key(j, "seq");
-    json_unsigned(j, item->seq);
-    json_field(j, "tx_id", item->tx_id);
-    json_field(j, "account", item->account_key);
-    json_amount(j, minor, item->asset);
-    json_field(j, "direction", bytes_of_string(direction_word(direction)));
-    json_field(j, "at", item->at);
-    json_close_object(j);
-}
-
 /*
  * A page ends with the transaction that passes this: with tens of thousands of
  * postings in one, or a long name in each, a thousand of them would be more
@@ -152,7 +131,7 @@ static void write_item(struct json_text *j, const struct item *item, int64_t min
 struct history_page {
     struct json_text *json;
     const struct buffer *text; /* what json writes to */
-    struct item item; /* key and asset are the same for all */
+    struct posting_text form; /* of the account */
     uint64_t last_seq;
 };
 
@@ -162,14 +141,11 @@ static bool add_history_row(void *context, uint64_t seq, const struct posting_ro
     char id[UUID_TEXT_LEN], at[RFC3339_TEXT_MAX];
     uuid_format(row->tx_id, id);
     int n = rfc3339_format_us(row->at_us, at);
-    page->last_seq = page->item.seq = seq;
-    page->item.tx_id = bytes_of(id, UUID_TEXT_LEN);
-    page->item.at = bytes_of(at, (size_t)n);
+    struct posting_item item = {.seq = seq, .tx_id = bytes_of(id, UUID_TEXT_LEN), .at = bytes_of(at, (size_t)n)};
+    page->last_seq = seq;
     for (uint32_t i = 0; i < row->posting_count; i++) {
-        int64_t minor;
-        enum direction direction;
-        posting_entry(entries, i, &minor, &direction);
-        write_item(page->json, &page->item, minor, direction);
+        posting_entry(entries, i, &item.minor, &item.direction);
+        posting_text_write(&page->form, &item, page->json);
     }
     return page->text->len < HISTORY_PAGE_BYTES;
 }
@@ -183,11 +159,8 @@ static int write_history(struct exchange *e, const struct account_row *account, 
     if (error)
         return error;
     account_key_append(&key, e->match.book, e->match.path);
-    struct history_page page = {
-        .json = exchange_json(e),
-        .text = &e->worker->answer,
-        .item = {.account_key = buffer_bytes(&key), .asset = asset.id},
-    };
+    struct history_page page = {.json = exchange_json(e), .text = &e->worker->answer};
+    posting_text_begin(&page.form, buffer_bytes(&key), asset.id);
     json_open_object(page.json);
     json_key(page.json, "items");
     json_open_array(page.json);
@@ -202,6 +175,7 @@ static int write_history(struct exchange *e, const struct account_row *account, 
             json_unsigned(page.json, page.last_seq);
         json_close_object(page.json);
     }
+    posting_text_free(&page.form);
     buffer_free(&key);
     return error;
 }
@@ -297,7 +271,8 @@ static void write_transaction(struct exchange *e, const struct event *event, con
     struct buffer key = {0};
     uuid_format(event->tx_id, id);
     int n = rfc3339_format_us(event->at_us, at);
-    struct item item = {.seq = event->seq, .tx_id = bytes_of(id, UUID_TEXT_LEN), .at = bytes_of(at, (size_t)n)};
+    struct posting_text form = {.scratch = {0}};
+    struct posting_item item = {.seq = event->seq, .tx_id = bytes_of(id, UUID_TEXT_LEN), .at = bytes_of(at, (size_t)n)};
     json_open_object(j);
     json_field(j, "tx_id", item.tx_id);
     json_field(j, "book", event->book);
@@ -310,14 +285,16 @@ static void write_transaction(struct exchange *e, const struct event *event, con
         const struct posting *posting = &draft->postings[i];
         buffer_clear(&key);
         account_key_append(&key, event->book, posting->account);
-        item.account_key = buffer_bytes(&key);
-        item.asset = posting->asset;
-        write_item(j, &item, posting->minor, posting->direction);
+        posting_text_begin(&form, buffer_bytes(&key), posting->asset);
+        item.minor = posting->minor;
+        item.direction = posting->direction;
+        posting_text_write(&form, &item, j);
     }
     json_close_array(j);
     json_external_refs(j, draft);
     json_metadata(j, draft);
     json_close_object(j);
+    posting_text_free(&form);
     buffer_free(&key);
 }
 
