@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <uthash.h>
 #include <utlist.h>
 
+#include "common/decimal.h"
 #include "common/event.h"
 #include "common/exit_status.h"
 #include "common/report.h"
@@ -15,12 +17,18 @@
 #include "server/answers.h"
 #include "server/cors.h"
 #include "server/event_json.h"
+#include "server/event_texts.h"
 #include "server/query.h"
 #include "server/request_log.h"
 #include "server/worker.h"
 
 #define PIECE_BYTES 65536 /* a piece ends with the event that passes it */
 #define PIECE_EVENTS 256
+#define KEPT_BYTES_A_STREAM 32768 /* of a book's newest events, for each of its streams */
+#define KEPT_BYTES_MAX (1u << 20)
+#define CAUGHT_UP_EVENTS_MAX 4096 /* in one go, of a book whose streams rested */
+#define FEED_REST_FACTOR 4 /* of the time that feeding took: a fifth of the worker at most is the streams' */
+#define FEED_REST_MAX_NS 4000000u
 #define KEEPALIVE_NS (10 * 1000000000ull)
 #define STALL_MAX_NS (5 * 1000000000ull) /* what a peer may take over a piece while the worker waits to leave */
 #define COMMENT ":\n\n"
@@ -33,11 +41,22 @@
  */
 enum stream_state { STREAM_WRITING, STREAM_READY, STREAM_PARTING, STREAM_ENDED };
 
+/* A book that has streams here. */
+struct fed_book {
+    uint32_t streams;
+    bool begun;
+    struct event_texts texts;
+    uint64_t position; /* of the log: up to there nothing is lacking in texts */
+    UT_hash_handle hh;
+    size_t name_len;
+    char name[];
+};
+
 struct event_stream {
     struct event_streams *owner;
+    struct fed_book *fed;
     struct exchange *exchange;
     struct http_stream *http;
-    struct bytes book;
     uint64_t cursor; /* last seq sent */
     uint64_t sent_bytes;
     uint64_t last_sent_ns; /* 0: nothing yet */
@@ -49,7 +68,9 @@ struct event_stream {
 struct event_streams {
     struct worker *worker;
     struct event_stream *streams;
+    struct fed_book *books;
     uint64_t fed_position; /* durable_position that all ready streams have seen */
+    uint64_t feed_after_ns; /* not before */
     struct json_text *json;
     struct buffer piece;
     struct arena *arena; /* of the event being written */
@@ -66,14 +87,109 @@ struct event_streams *event_streams_create(struct worker *worker)
     return s;
 }
 
-/* Appends one event to the piece. */
-static int write_event(struct event_streams *s, const struct event *event)
+/* --- books --- */
+
+static struct fed_book *enter_book(struct event_streams *s, struct bytes name)
 {
-    buffer_printf(&s->piece, "id: %" PRIu64 "\ndata: ", event->seq);
-    json_text_restart(s->json, &s->piece);
-    int error = event_json(s->json, event, s->arena);
-    buffer_append_string(&s->piece, "\n\n");
+    struct fed_book *fed;
+    HASH_FIND(hh, s->books, name.base, name.len, fed);
+    if (!fed) {
+        fed = calloc(1, sizeof *fed + name.len);
+        if (!fed)
+            report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
+        fed->name_len = name.len;
+        memcpy(fed->name, name.base, name.len);
+        HASH_ADD_KEYPTR(hh, s->books, fed->name, name.len, fed);
+    }
+    fed->streams++;
+    return fed;
+}
+
+static void leave_book(struct event_streams *s, struct fed_book *fed)
+{
+    if (--fed->streams > 0)
+        return;
+    HASH_DELETE(hh, s->books, fed);
+    event_texts_free(&fed->texts);
+    free(fed);
+}
+
+static struct bytes book_name(const struct fed_book *fed)
+{
+    return bytes_of(fed->name, fed->name_len);
+}
+
+static size_t kept_bytes(const struct fed_book *fed)
+{
+    size_t bytes = (size_t)fed->streams * KEPT_BYTES_A_STREAM;
+    return bytes < KEPT_BYTES_MAX ? bytes : KEPT_BYTES_MAX;
+}
+
+/* Reads an event and appends its text. */
+static int write_event(struct event_streams *s, uint32_t book_no, uint64_t seq, struct buffer *out)
+{
+    char id[U128_TEXT_MAX];
+    struct event event;
+    size_t before = out->len;
+    int error = worker_read_event(s->worker, book_no, seq, &event);
+    if (error)
+        return error;
+    int length = u128_format(event.seq, id);
+    buffer_append_string(out, "id: ");
+    buffer_append(out, id, (size_t)length);
+    buffer_append_string(out, "\ndata: ");
+    json_text_restart(s->json, out);
+    error = event_json(s->json, &event, s->arena);
+    buffer_append_string(out, "\n\n");
+    if (error)
+        out->len = before;
     return error;
+}
+
+/* Begins where the stream that is furthest is; streams that lack older events read them by themselves. */
+static void begin_texts(struct event_streams *s, struct fed_book *fed)
+{
+    struct event_stream *stream;
+    uint64_t furthest = 0;
+    DL_FOREACH(s->streams, stream)
+    {
+        if (stream->fed == fed && stream->cursor > furthest)
+            furthest = stream->cursor;
+    }
+    event_texts_begin(&fed->texts, furthest + 1);
+    fed->begun = true;
+}
+
+/* Brings a book's texts up to date. What cannot be read is met again by the streams, which say so. */
+static void catch_up(struct event_streams *s, struct fed_book *fed)
+{
+    uint64_t position = atomic_load(&s->worker->border->durable_position);
+    struct book_row book = {.last_seq = 0};
+    int error = index_find_book(s->worker->index, book_name(fed), &book);
+    if (!fed->begun)
+        begin_texts(s, fed);
+    if (book.last_seq >= event_texts_next(&fed->texts) + CAUGHT_UP_EVENTS_MAX)
+        event_texts_begin(&fed->texts, book.last_seq + 1 - CAUGHT_UP_EVENTS_MAX);
+    while (error == 0 && event_texts_next(&fed->texts) <= book.last_seq) {
+        error = write_event(s, book.book_no, event_texts_next(&fed->texts), &fed->texts.text);
+        if (error == 0)
+            event_texts_take(&fed->texts, kept_bytes(fed));
+    }
+    fed->begun = error == 0 || error == ENOENT;
+    if (fed->begun)
+        fed->position = position;
+}
+
+static void catch_all_up(struct event_streams *s)
+{
+    struct fed_book *fed, *next;
+    if (!s->books || worker_begin_reading(s->worker) != 0)
+        return;
+    HASH_ITER(hh, s->books, fed, next)
+    {
+        catch_up(s, fed);
+    }
+    index_reader_end(s->worker->index);
 }
 
 /* --- feeding --- */
@@ -84,14 +200,11 @@ static int collect(struct event_stream *stream)
     struct event_streams *s = stream->owner;
     uint64_t position = atomic_load(&s->worker->border->durable_position);
     struct book_row book;
-    int error = index_find_book(s->worker->index, stream->book, &book);
+    int error = index_find_book(s->worker->index, book_name(stream->fed), &book);
     if (error)
         return error == ENOENT ? 0 : error;
     for (int i = 0; i < PIECE_EVENTS && stream->cursor < book.last_seq && s->piece.len < PIECE_BYTES; i++) {
-        struct event event;
-        error = worker_read_event(s->worker, book.book_no, stream->cursor + 1, &event);
-        if (error == 0)
-            error = write_event(s, &event);
+        error = write_event(s, book.book_no, stream->cursor + 1, &s->piece);
         if (error)
             return error;
         stream->cursor++;
@@ -126,8 +239,21 @@ static void part(struct event_stream *stream)
     stream->state = STREAM_PARTING;
 }
 
-/* Sends a ready stream what it lacks. What cannot be read ends it: its client comes again with Last-Event-ID. */
-static void feed(struct event_stream *stream)
+/* What it lacks is among the newest events of its book, or nothing is lacking. */
+static void feed_newest(struct event_stream *stream)
+{
+    struct fed_book *fed = stream->fed;
+    uint64_t before = stream->cursor;
+    struct bytes piece = event_texts_behind(&fed->texts, &stream->cursor, PIECE_BYTES);
+    if (stream->cursor + 1 >= event_texts_next(&fed->texts))
+        stream->level_position = fed->position;
+    counter_add(&stream->owner->worker->slot->counters.events_sent, stream->cursor - before);
+    if (piece.len > 0)
+        send_piece(stream, piece);
+}
+
+/* From the log. What cannot be read ends the stream: its client comes again with Last-Event-ID. */
+static void feed_older(struct event_stream *stream)
 {
     struct event_streams *s = stream->owner;
     struct worker *w = s->worker;
@@ -144,6 +270,15 @@ static void feed(struct event_stream *stream)
     } else if (s->piece.len > 0) {
         send_piece(stream, buffer_bytes(&s->piece));
     }
+}
+
+/* Sends a ready stream what it lacks. */
+static void feed(struct event_stream *stream)
+{
+    if (stream->fed->begun && event_texts_reach(&stream->fed->texts, stream->cursor))
+        feed_newest(stream);
+    else
+        feed_older(stream);
 }
 
 static void on_ready(void *context)
@@ -170,13 +305,30 @@ bool event_streams_feed(struct event_streams *s)
     struct event_stream *stream, *next;
     if (position == s->fed_position)
         return false;
+    uint64_t now = clock_monotonic_ns();
+    if (s->streams && now < s->feed_after_ns)
+        return false;
     s->fed_position = position;
+    catch_all_up(s);
     DL_FOREACH_SAFE(s->streams, stream, next)
     {
         if (stream->state == STREAM_READY)
             feed(stream);
     }
-    return s->streams != NULL;
+    if (!s->streams)
+        return false;
+    uint64_t end = clock_monotonic_ns(), rest = FEED_REST_FACTOR * (end - now);
+    s->feed_after_ns = end + (rest < FEED_REST_MAX_NS ? rest : FEED_REST_MAX_NS);
+    return true;
+}
+
+int32_t event_streams_rest_ms(const struct event_streams *s, int32_t most)
+{
+    if (!s->streams || atomic_load(&s->worker->border->durable_position) == s->fed_position)
+        return most;
+    uint64_t now = clock_monotonic_ns();
+    int32_t rest = now < s->feed_after_ns ? (int32_t)((s->feed_after_ns - now) / 1000000) + 1 : 0;
+    return rest < most ? rest : most;
 }
 
 /*
@@ -236,6 +388,7 @@ static void on_closed(void *context)
     struct event_stream *stream = context;
     struct event_streams *s = stream->owner;
     DL_DELETE(s->streams, stream);
+    leave_book(s, stream->fed);
     atomic_fetch_sub(&s->worker->slot->event_streams, 1);
     exchange_leave_flight(stream->exchange);
     request_log_stream_ended(stream->exchange, stream->sent_bytes);
@@ -275,7 +428,7 @@ void handle_get_events(struct exchange *e)
     *stream = (struct event_stream){
         .owner = s,
         .exchange = e,
-        .book = e->match.book,
+        .fed = enter_book(s, e->match.book),
         .cursor = cursor,
         .state = e->method == METHOD_HEAD ? STREAM_ENDED : STREAM_WRITING,
     };

@@ -394,7 +394,7 @@ static void run(struct worker *w)
         bell_prepare_sleep(bell);
         bool busy = listen_to_arbiter(w);
         busy = leave_if_told(w) || busy;
-        http_run(w->http, busy || has_left(w) ? 0 : SLEEP_MAX_MS);
+        http_run(w->http, busy || has_left(w) ? 0 : event_streams_rest_ms(w->event_streams, SLEEP_MAX_MS));
         atomic_store(&bell->asleep, 0);
         submissions_flush(w->submissions);
     }
