@@ -61,9 +61,9 @@ def posts(bench):
         part = ratio(ours, floor, rate)
         rows.append(Row(f"single posts, {connections} connection{'s' * (connections > 1)}", ">= 0.8 of the floor",
                         f"{part:.2f}", part >= 0.8,
-                        f"{count(median(ours, rate))}/s, p50 {ms(median(ours, p50))}, p99 {ms(median(ours, p99))}; "
-                        f"floor {count(median(floor, rate))}/s, p50 {ms(median(floor, p50))}, "
-                        f"p99 {ms(median(floor, p99))}"))
+                        f"{over(ours)}: {count(median(ours, rate))}/s, p50 {ms(median(ours, p50))}, "
+                        f"p99 {ms(median(ours, p99))}; floor {count(median(floor, rate))}/s, "
+                        f"p50 {ms(median(floor, p50))}, p99 {ms(median(floor, p99))}"))
     return rows
 
 
@@ -76,7 +76,7 @@ def lone(bench):
     least = median(empty, p50) + median(disk, p50)
     part = median(ours, p50) / least
     return [Row("one lone post", "p50 <= 1.25 x (fdatasync of 4 KiB + empty round trip)", f"{part:.2f}", part <= 1.25,
-                f"{ms(median(ours, p50))}; fdatasync {ms(median(disk, p50))}, "
+                f"{over(ours)}: {ms(median(ours, p50))}; fdatasync {ms(median(disk, p50))}, "
                 f"empty round trip {ms(median(empty, p50))}")]
 
 
@@ -85,7 +85,7 @@ def books(bench):
                                lambda: bench.post_talead(connections=64))
     part = ratio(many, one, rate)
     return [Row("64 books against one book", ">= 0.95", f"{part:.2f}", part >= 0.95,
-                f"{count(median(many, rate))}/s; one book {count(median(one, rate))}/s")]
+                f"{over(many)}: {count(median(many, rate))}/s; one book {count(median(one, rate))}/s")]
 
 
 def batches(bench):
@@ -94,7 +94,7 @@ def batches(bench):
     part, most = ratio(ours, floor, drafts), median(ours, drafts)
     return [Row("batches of 50, 32 connections", ">= 150,000 drafts/s, or 0.8 of the floor",
                 f"{count(most)}/s, {part:.2f}", most >= 150000 or part >= 0.8,
-                f"p50 {ms(median(ours, p50))}, p99 {ms(median(ours, p99))}; "
+                f"{over(ours)}: p50 {ms(median(ours, p50))}, p99 {ms(median(ours, p99))}; "
                 f"floor {count(median(floor, drafts))} drafts/s")]
 
 
@@ -108,7 +108,8 @@ def balances(bench):
     ours, floor = bench.by_turns(lambda: bench.post_talead("balance", connections=64), empty)
     part = ratio(ours, floor, rate)
     return [Row("balance, 64 connections", ">= 0.8 of an empty handler of h2o", f"{part:.2f}", part >= 0.8,
-                f"{count(median(ours, rate))}/s, p99 {ms(median(ours, p99))}; empty {count(median(floor, rate))}/s")]
+                f"{over(ours)}: {count(median(ours, rate))}/s, p99 {ms(median(ours, p99))}; "
+                f"empty {count(median(floor, rate))}/s")]
 
 
 def deep_reads(bench):
@@ -120,10 +121,10 @@ def deep_reads(bench):
         page, as_of, balance = bench.by_turns(read("history"), read("as-of"), read("balance"))
     part = ratio(as_of, balance, rate)
     return [Row("history, a page of 100", ">= 20,000/s", f"{count(median(page, rate))}/s", median(page, rate) >= 20000,
-                f"p99 {ms(median(page, p99))}; {count(events)} events in the book"),
+                f"{over(page)}: p99 {ms(median(page, p99))}; {count(events)} events in the book"),
             Row(f"balance as of {count(events)} events back", ">= 20,000/s and >= 0.7 of the current balance",
                 f"{count(median(as_of, rate))}/s, {part:.2f}", median(as_of, rate) >= 20000 and part >= 0.7,
-                f"p99 {ms(median(as_of, p99))}; current balance {count(median(balance, rate))}/s")]
+                f"{over(as_of)}: p99 {ms(median(as_of, p99))}; current balance {count(median(balance, rate))}/s")]
 
 
 # --- load ---
@@ -241,7 +242,8 @@ def deep_posts(bench):
     return [Row(f"{count(2 * bench.wide_events)} postings over {count(bench.wide_accounts)} accounts in the ledger",
                 f">= 0.8 of the empty ledger; memory of the arbiter <= {MEMORY_MB} MiB",
                 f"{part:.2f}, {max(memory):.0f} MiB", part >= 0.8 and max(memory) <= MEMORY_MB,
-                f"{count(median(ours, rate))}/s over all accounts, p99 {ms(median(ours, p99))}; "
+                f"{over(ours)}: {count(median(ours, rate))}/s over all accounts, "
+                f"p99 {ms(median(ours, p99))}; "
                 f"empty, two accounts: {count(median(empty, rate))}/s")]
 
 
@@ -256,9 +258,10 @@ def started_after_kill(ledger):
 
 def starts(bench):
     with bench.long_ledger() as (ledger, _):
-        times = []
+        times, loads = [], []
         for _ in range(bench.runs):
-            bench.load(ledger.url, "post", seconds=1, connections=64)  # something is under way since the snapshot
+            # Something is under way since the snapshot.
+            loads.append(bench.load(ledger.url, "post", seconds=1, connections=64))
             times.append(started_after_kill(ledger))
         directory, events = ledger.dir, ledger.status()["events"]
     slowest = max(times)
@@ -268,9 +271,10 @@ def starts(bench):
         raise Failed(f"talead reindex: {done.stderr[-500:]}")
     speed = events / (time.monotonic() - since)
     return [Row(f"start after kill -9 with {count(events)} events", "< 1 s", f"{slowest:.2f} s", slowest < 1,
-                "until the first answer, slowest of " + str(bench.runs)),
+                f"until the first answer, slowest of {bench.runs}; {over(loads)} posted before"),
             Row("rebuild of the index from the log", ">= 1 million events/s", f"{speed / 1e6:.2f} million/s",
-                speed >= 1e6, f"{count(events)} events in {events / speed:.1f} s")]
+                speed >= 1e6, f"no connections: not served meanwhile; {count(events)} events in "
+                f"{events / speed:.1f} s")]
 
 
 # --- bytes ---
@@ -290,7 +294,7 @@ def size(bench):
     events = min(bench.long_events, 200000)
     with bench.talead(**NO_LIMITS) as ledger:
         before, index_before = ledger.status()["position"], file_bytes(os.path.join(ledger.dir, "index"))
-        bench.load(ledger.url, "fill", "--no-verify", connections=64, batch=50, events=events)
+        filled = bench.load(ledger.url, "fill", "--no-verify", connections=64, batch=50, events=events)
         log = (ledger.status()["position"] - before) / events
         index = (file_bytes(os.path.join(ledger.dir, "index")) - index_before) / events
         stream = ledger.stream(bench.book)
@@ -300,7 +304,7 @@ def size(bench):
     return [Row("bytes on disk for a transaction of two postings",
                 "log <= 1.3 x the MessagePack of its values, field names left out",
                 f"{log / least:.2f}", log <= 1.3 * least,
-                f"log {log:.0f}, index {index:.0f}, MessagePack {least}; "
+                f"{over([filled])}: log {log:.0f}, index {index:.0f}, MessagePack {least}; "
                 f"{count(events)} transactions in batches of 50")]
 
 

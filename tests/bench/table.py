@@ -88,7 +88,7 @@ def conditions(bench, disk):
             f"{first_line(['stat', '-f', '-c', '%T', bench.folder])}; the load on the same cores. "
             f"The disk by itself: {rate(disk):,.0f} syncs of 4 KiB/s, p50 {p50(disk) / 1000:.2f} ms, "
             f"p99 {p99(disk) / 1000:.2f} ms. talea-bench took {shares[len(shares) // 2]:.0%} of a core in the middle "
-            f"and {shares[-1]:.0%} at the most. Median of {bench.runs} runs of {bench.seconds:g} s; {bench.workers} "
+            f"and {shares[-1]:.0%} at the most. Median of {bench.runs} runs x {bench.seconds:g} s; {bench.workers} "
             f"workers; {first_line(['git', '-C', HERE, 'describe', '--always', '--dirty'])}.")
 
 
