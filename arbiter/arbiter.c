@@ -193,9 +193,10 @@ static void begin(struct arbiter *a)
     struct store_figures figures;
     a->commit.queue = write_queue_create(a->settings->write_queue_depth);
     a->commit.links = worker_links_create(border, epoch);
-    a->snapshots = snapshots_create(a->settings->data_dir, a->settings->log_snapshot_every);
-    worker_links_follow_generations(a->commit.links);
     store_read_figures(a->commit.store, &figures);
+    a->snapshots = snapshots_create(a->settings->data_dir, a->settings->log_snapshot_every,
+                                    log_writer_head(a->commit.log), figures.events);
+    worker_links_follow_generations(a->commit.links);
     snapshots_follow(a->snapshots, figures.events, store_spills(a->commit.store));
     atomic_fetch_add(&border->index_generation, 1);
     atomic_store(&border->durable_position, log_writer_head(a->commit.log)->position);

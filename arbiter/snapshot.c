@@ -38,55 +38,27 @@ struct snapshots {
     uint64_t failures; /* not yet taken */
 };
 
-/* The meta row of an environment that is one file. */
-static int read_meta(const char *file, struct index_meta *meta)
+/*
+ * About how many events the newest one holds, by its place in the log: what is
+ * in it is not looked at, since nothing has proved it whole. 0: there is none.
+ */
+static uint64_t events_of_newest(const char *data_dir, const struct log_head *log, uint64_t events)
 {
-    MDB_env *env;
-    MDB_txn *txn = NULL;
-    MDB_dbi table;
-    MDB_val k = {5, (void *)"state"}, v;
-    int error = mdb_env_create(&env);
-    if (error)
-        return EIO;
-    error = mdb_env_set_maxdbs(env, INDEX_TABLE_COUNT);
-    if (error == 0)
-        error = mdb_env_open(env, file, MDB_RDONLY | MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS, 0600);
-    if (error == 0)
-        error = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
-    if (error == 0)
-        error = mdb_dbi_open(txn, index_table_names[TABLE_META], 0, &table);
-    if (error == 0)
-        error = mdb_get(txn, table, &k, &v);
-    if (error == 0 && v.mv_size == sizeof *meta)
-        memcpy(meta, v.mv_data, sizeof *meta);
-    else if (error == 0)
-        error = EBADMSG;
-    if (txn)
-        mdb_txn_abort(txn);
-    mdb_env_close(env);
-    return error > 0 ? error : error ? EBADMSG : 0;
-}
-
-/* In the newest snapshot; 0: there is none that can be read. */
-static uint64_t events_of_newest(const char *data_dir)
-{
-    uint64_t position;
-    struct index_meta meta = {.event_count = 0};
-    if (snapshot_newest_below(data_dir, UINT64_MAX, &position) != 0 || position == 0)
+    uint64_t position, foreign;
+    int error = snapshot_newest_of(data_dir, log->ledger, &position, &foreign);
+    if (error || position > log->position)
         return 0;
-    char *path = snapshot_path(data_dir, position);
-    int error = read_meta(path, &meta);
-    free(path);
-    return error ? 0 : meta.event_count;
+    return (uint64_t)((double)events * (double)position / (double)log->position);
 }
 
-struct snapshots *snapshots_create(const char *data_dir, uint64_t every_events)
+struct snapshots *snapshots_create(const char *data_dir, uint64_t every_events, const struct log_head *log,
+                                   uint64_t events)
 {
     struct snapshots *s = calloc(1, sizeof *s);
     if (!s || !(s->data_dir = strdup(data_dir)))
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     s->every = every_events;
-    s->events_then = events_of_newest(data_dir);
+    s->events_then = events_of_newest(data_dir, log, events);
     return s;
 }
 
@@ -211,7 +183,7 @@ uint64_t snapshots_answered(const struct snapshots *s, bool *failed)
 /* Has enough been added since the last copy? */
 static bool is_due(const struct snapshots *s, uint64_t events)
 {
-    uint64_t since = events < s->events_then ? events : events - s->events_then; /* another ledger's has any number */
+    uint64_t since = events - s->events_then;
     return s->every != 0 && since >= s->every && since >= events / 10;
 }
 
@@ -258,6 +230,35 @@ void snapshots_abandon(struct snapshots *s)
 }
 
 /* --- restoring --- */
+
+/* The meta row of an environment that is one file. */
+static int read_meta(const char *file, struct index_meta *meta)
+{
+    MDB_env *env;
+    MDB_txn *txn = NULL;
+    MDB_dbi table;
+    MDB_val k = {5, (void *)"state"}, v;
+    int error = mdb_env_create(&env);
+    if (error)
+        return EIO;
+    error = mdb_env_set_maxdbs(env, INDEX_TABLE_COUNT);
+    if (error == 0)
+        error = mdb_env_open(env, file, MDB_RDONLY | MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS, 0600);
+    if (error == 0)
+        error = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    if (error == 0)
+        error = mdb_dbi_open(txn, index_table_names[TABLE_META], 0, &table);
+    if (error == 0)
+        error = mdb_get(txn, table, &k, &v);
+    if (error == 0 && v.mv_size == sizeof *meta)
+        memcpy(meta, v.mv_data, sizeof *meta);
+    else if (error == 0)
+        error = EBADMSG;
+    if (txn)
+        mdb_txn_abort(txn);
+    mdb_env_close(env);
+    return error > 0 ? error : error ? EBADMSG : 0;
+}
 
 /* What stands before the trailer, proved on the way. */
 static int copy_proved(const char *from, const char *to, struct progress *progress)

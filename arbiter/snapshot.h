@@ -12,21 +12,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "arbiter/log_writer.h"
 #include "common/progress.h"
 #include "common/uuid7.h"
 
 struct snapshots;
 
-struct snapshots *snapshots_create(const char *data_dir, uint64_t every_events);
+/* Made at the arbiter's start, when the ledger holds `events` and its log ends there. */
+struct snapshots *snapshots_create(const char *data_dir, uint64_t every_events, const struct log_head *log,
+                                   uint64_t events);
 void snapshots_destroy(struct snapshots **snapshots);
 
-/*
- * After a commit: starts a copy when `events` have grown by the setting since
- * the last one, and by a tenth of the ledger (replaying a tenth is cheaper
- * than copying all of it), unless a thread of the process runs: then a later
- * call starts it. Also collects a copy that has ended. True when one has
- * succeeded since the last call.
- */
 /*
  * A copy is to be made now, whatever has grown; the next snapshots_follow
  * without a thread or another copy starts it. `order` comes back from
@@ -36,6 +32,13 @@ void snapshots_order(struct snapshots *snapshots, uint64_t order);
 /* The last order that came to its end; 0: none. */
 uint64_t snapshots_answered(const struct snapshots *snapshots, bool *failed);
 
+/*
+ * After a commit: starts a copy when `events` have grown by the setting since
+ * the newest one, and by a tenth of the ledger (replaying a tenth is cheaper
+ * than copying all of it), unless a thread of the process runs: then a later
+ * call starts it. Also collects a copy that has ended. True when one has
+ * succeeded since the last call.
+ */
 bool snapshots_follow(struct snapshots *snapshots, uint64_t events, bool thread_runs);
 
 /* How many copies have failed since the last call, or could not be started. */

@@ -73,6 +73,31 @@ def test_index_snapshot_and_log_alone_all_give_the_same_ledger(make_ledger):
     fill(ledger, 2, 200)
 
 
+def test_a_snapshot_that_lost_its_end_does_no_harm_beside_a_usable_index(make_ledger):
+    ledger = make_ledger()
+    ledger.set_up("shop")
+    ledger.post(sale("shop", "k1"))
+    assert ledger.admin("snapshot").returncode == 0
+    ledger.kill9()
+    folder = os.path.join(ledger.dir, "snapshots")
+    newest = os.path.join(folder, sorted(n for n in os.listdir(folder) if n.endswith(".mdb"))[-1])
+    os.truncate(newest, os.path.getsize(newest) // 2)
+    ledger.start()
+    assert ledger.post(sale("shop", "k2"))["seq"] == 4
+    assert "killed by signal" not in ledger.stderr_text()
+
+
+def test_a_long_tail_behind_the_newest_snapshot_gets_one_soon_after_the_start(make_ledger):
+    ledger = make_ledger(log_snapshot_every=0)
+    ledger.set_up("shop")
+    for n in range(20):
+        ledger.post(sale("shop", f"k{n}"))
+    ledger.kill9()
+    ledger.env["TALEA_LOG_SNAPSHOT_EVERY"] = "10"
+    ledger.start()
+    ledger.wait_for_snapshot()
+
+
 def test_an_index_of_another_boot_that_was_not_closed_is_thrown_away(make_ledger):
     ledger = make_ledger(log_snapshot_every=0)
     ledger.set_up("shop")
