@@ -20,6 +20,7 @@
 #include "common/paced_file.h"
 
 #define PIECE_BYTES (256u << 10)
+#define COPY_BYTES_PER_S (256u << 20) /* twice a backup's: until it ends, a start has the longer tail to read */
 #define LMDB_KEY_MAX 511
 
 struct copy {
@@ -331,7 +332,7 @@ static void close_both(struct copy *c)
 
 int index_copy(const char *index_path, const char *file, struct index_meta *meta)
 {
-    struct copy c = {.file = {.fd = -1, .bytes_per_s = PACED_BYTES_PER_S}};
+    struct copy c = {.file = {.fd = -1, .bytes_per_s = COPY_BYTES_PER_S}};
     int error = open_source(&c, index_path);
     if (error == 0)
         error = open_target(&c, file);

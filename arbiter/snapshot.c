@@ -26,7 +26,7 @@
 
 #define KEPT 2
 #define TEMPORARY_NAME "snapshot.new"
-#define COPY_NICENESS 10
+#define COPY_NICENESS 5 /* posts go first, but where they take all there is, it must still come to its end */
 
 struct snapshots {
     char *data_dir;

@@ -26,6 +26,7 @@ BATCH = 200
 PROBES = 2000
 PAUSE_PROBE_S = 3
 START_S = 1800
+EVENTS_OF_A_SNAPSHOT = 200000  # more than TALEA_LOG_SNAPSHOT_EVERY, its default
 
 
 # --- filling ---
@@ -137,6 +138,21 @@ class PostsMeanwhile:
         return self.slowest * 1000
 
 
+def newest_snapshot(ledger):
+    names = os.listdir(os.path.join(ledger.dir, "snapshots"))
+    return max([int(n[9:29]) for n in names if n.endswith(".mdb")], default=0), "snapshot.new" in names
+
+
+def settle(ledger):
+    """The snapshot that is due is made, and what the filling left to the kernel is on the disk: seconds."""
+    since = time.monotonic()
+    end = int(re.search(r"log position (\d+)", ledger.stderr_text().split("recovered")[-1]).group(1))
+    wait_until(lambda: newest_snapshot(ledger)[0] > 0.89 * end and not newest_snapshot(ledger)[1],
+               "a snapshot of nearly all", START_S)
+    os.sync()
+    return time.monotonic() - since
+
+
 def backup_pause(ledger, to):
     """(slowest post without one, during one, seconds it took), in ms, ms, s."""
     quiet = PostsMeanwhile(ledger, "quiet")
@@ -191,6 +207,8 @@ def prove(ledger, events, scratch):
         f"{CONNECTIONS} connections, batches of {BATCH}; arbiter RssAnon {anonymous_mb(ledger.arbiter_pid()):.0f} MB")
     new, old = reads_of_keys(ledger)
     say(f"{PROBES} new keys read {new} pages of spilled keys, {PROBES} of the oldest {old}")
+    if events >= EVENTS_OF_A_SNAPSHOT:
+        say("the snapshot that was due was there, and all written, after %.1f s" % settle(ledger))
     say("slowest post %.1f ms, while a backup was made %.1f ms (it took %.1f s)" %
         backup_pause(ledger, os.path.join(scratch, "backup")))
     say("start after kill -9 %.2f s, from snapshot and tail %.2f s, from the log alone %.2f s" % starts(ledger))
