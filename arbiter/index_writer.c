@@ -14,9 +14,13 @@
 #include "common/data_dir.h"
 #include "common/exit_status.h"
 #include "common/report.h"
+#include "common/rfc3339.h"
 
 #define MAP_STEP_BYTES (16u << 20)
 #define READERS_MAX 512
+#define STEP_REST_NS 4000000u
+#define STEPS_A_ROUND 4000 /* 16 s: the kernel writes what has been dirty for 30 */
+#define STEP_BYTES_LEAST (256u << 10)
 
 struct index_writer {
     MDB_env *env;
@@ -29,6 +33,8 @@ struct index_writer {
     uint64_t file_bytes; /* when it was opened; 0: it was new */
     uint64_t map_bytes;
     uint64_t page_bytes;
+    uint64_t handed_over; /* where the next step of writing behind begins */
+    uint64_t stepped_ns;
 };
 
 static int errno_of(int mdb_error)
@@ -257,6 +263,26 @@ void index_writer_abort(struct index_writer *w)
     if (w->writing)
         mdb_txn_abort(w->writing);
     w->writing = NULL;
+}
+
+/*
+ * One small step at a time goes round the file. What is dirty there is on its
+ * way to the disk long before the kernel finds it old, and writes all of it at
+ * once. Whether it gets there is no matter, so nothing is waited for.
+ */
+void index_writer_write_behind(struct index_writer *w)
+{
+    uint64_t now = clock_monotonic_ns();
+    if (now - w->stepped_ns < STEP_REST_NS)
+        return;
+    w->stepped_ns = now;
+    uint64_t step = w->map_bytes / STEPS_A_ROUND;
+    if (step < STEP_BYTES_LEAST)
+        step = STEP_BYTES_LEAST;
+    if (w->handed_over >= w->map_bytes)
+        w->handed_over = 0;
+    (void)sync_file_range(w->data_fd, (off_t)w->handed_over, (off_t)step, SYNC_FILE_RANGE_WRITE);
+    w->handed_over += step;
 }
 
 int index_writer_sync(struct index_writer *w)

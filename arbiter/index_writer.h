@@ -53,6 +53,9 @@ void index_writer_sweep_end(struct index_writer *writer);
 int index_writer_commit(struct index_writer *writer) __attribute__((warn_unused_result));
 void index_writer_abort(struct index_writer *writer);
 
+/* Hands a little of what is dirty over to the disk; to be called after commits. */
+void index_writer_write_behind(struct index_writer *writer);
+
 /* Brings all of it to stable storage: before it is marked clean. */
 int index_writer_sync(struct index_writer *writer) __attribute__((warn_unused_result));
 

@@ -401,6 +401,7 @@ int store_commit(struct store *s, const struct log_mark *after)
     arena_reset(s->group);
     s->event_count = 0;
     s->settled = *after;
+    index_writer_write_behind(s->index);
     return 0;
 }
 

@@ -17,7 +17,7 @@
 #include "common/rfc3339.h"
 
 #define CHUNK_BYTES (256u << 10)
-#define SYNC_EVERY_BYTES (16u << 20)
+#define SYNC_EVERY_BYTES (4u << 20)
 #define WRITE_AND_WAIT (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER)
 #define FREE_STEP_BYTES (4u << 20)
 #define FREE_RESTS 3 /* of the time that a step took: the disk may still be at it when the call is back */
