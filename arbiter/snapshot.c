@@ -20,12 +20,15 @@
 #include "common/paced_file.h"
 #include "common/process.h"
 #include "common/report.h"
+#include "common/rfc3339.h"
 #include "common/snapshot_file.h"
 
 #include <bsd/unistd.h>
 
 #define KEPT 2
 #define TEMPORARY_NAME "snapshot.new"
+#define REST_FACTOR 9 /* of the time that a copy took */
+#define EVENTS_SOON_READ 2000000 /* in some seconds, by a start: beyond that no copy waits for its rest */
 #define COPY_NICENESS 5 /* posts go first, but where they take all there is, it must still come to its end */
 
 struct snapshots {
@@ -33,6 +36,7 @@ struct snapshots {
     uint64_t every;
     uint64_t events_then; /* in the newest one, or in the ledger when a copy was started after it */
     pid_t child; /* 0: none */
+    uint64_t begun_ns, ended_ns; /* the last copy; 0: never */
     uint64_t ordered, making, answered; /* orders: the last, that of the copy under way, the last that ended */
     bool answer_failed;
     uint64_t failures; /* not yet taken */
@@ -160,6 +164,7 @@ static bool collect(struct snapshots *s, int wait_flags)
     if (s->child == 0 || waitpid(s->child, &status, wait_flags) != s->child)
         return false;
     s->child = 0;
+    s->ended_ns = clock_monotonic_ns();
     bool succeeded = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STATUS_OK;
     s->failures += !succeeded;
     if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STATUS_FORBIDDEN_CALL)
@@ -180,11 +185,17 @@ uint64_t snapshots_answered(const struct snapshots *s, bool *failed)
     return s->answered;
 }
 
+/* A ledger that grows fast would be copied all the time, and its posts pay for it. */
+static bool has_rested(const struct snapshots *s)
+{
+    return clock_monotonic_ns() - s->ended_ns >= REST_FACTOR * (s->ended_ns - s->begun_ns);
+}
+
 /* Has enough been added since the last copy? */
 static bool is_due(const struct snapshots *s, uint64_t events)
 {
     uint64_t since = events - s->events_then;
-    return s->every != 0 && since >= s->every && since >= events / 10;
+    return s->every != 0 && since >= s->every && since >= events / 10 && (since >= EVENTS_SOON_READ || has_rested(s));
 }
 
 bool snapshots_follow(struct snapshots *s, uint64_t events, bool thread_runs)
@@ -195,6 +206,7 @@ bool snapshots_follow(struct snapshots *s, uint64_t events, bool thread_runs)
         return succeeded;
     s->events_then = events;
     s->making = s->ordered;
+    s->begun_ns = clock_monotonic_ns();
     s->child = start_copy(s->data_dir);
     if (s->child == 0) { /* it has said why */
         s->failures++;

@@ -35,7 +35,8 @@ uint64_t snapshots_answered(const struct snapshots *snapshots, bool *failed);
 /*
  * After a commit: starts a copy when `events` have grown by the setting since
  * the newest one, and by a tenth of the ledger (replaying a tenth is cheaper
- * than copying all of it), unless a thread of the process runs: then a later
+ * than copying all of it), and nine times as long has passed as the last copy
+ * took or there are 2,000,000 events to replay; unless a thread of the process runs: then a later
  * call starts it. Also collects a copy that has ended. True when one has
  * succeeded since the last call.
  */
