@@ -100,145 +100,38 @@ static int begin_reading(struct copy *c)
 
 /* --- rows --- */
 
-/* Is the row a part of the state? */
-typedef bool wanted_fn(const struct copy *c, const MDB_val *key, const MDB_val *value);
+/* What is to be done with a row: 0, it is copied; ENOENT, it is no part of the state; else an error. */
+typedef int look_fn(struct copy *c, const MDB_val *key, const MDB_val *value);
 
-static bool want_posting(const struct copy *c, const MDB_val *key, const MDB_val *value)
+static int look_at_posting(struct copy *c, const MDB_val *key, const MDB_val *value)
 {
     (void)value;
-    uint64_t account_no = key_u64(key->mv_data);
-    return account_no <= c->meta.account_count &&
-           key_u64((const uint8_t *)key->mv_data + 8) <= c->last_seq[c->book_of[account_no]];
+    if (key->mv_size != 16)
+        return EIO;
+    uint64_t account_no = key_u64(key->mv_data), seq = key_u64((const uint8_t *)key->mv_data + 8);
+    return account_no <= c->meta.account_count && seq <= c->last_seq[c->book_of[account_no]] ? 0 : ENOENT;
 }
 
-static bool want_event(const struct copy *c, const MDB_val *key, const MDB_val *value)
+static int look_at_event(struct copy *c, const MDB_val *key, const MDB_val *value)
 {
     (void)value;
+    if (key->mv_size != 12)
+        return EIO;
     uint32_t book_no = key_u32(key->mv_data);
-    return book_no <= c->meta.book_count && key_u64((const uint8_t *)key->mv_data + 4) <= c->last_seq[book_no];
+    uint64_t seq = key_u64((const uint8_t *)key->mv_data + 4);
+    return book_no <= c->meta.book_count && seq <= c->last_seq[book_no] ? 0 : ENOENT;
 }
 
-static bool want_transaction(const struct copy *c, const MDB_val *key, const MDB_val *value)
+static int look_at_transaction(struct copy *c, const MDB_val *key, const MDB_val *value)
 {
     struct transaction_row row;
-    (void)key;
-    memcpy(&row, value->mv_data, sizeof row);
-    return row.book_no <= c->meta.book_count && row.seq <= c->last_seq[row.book_no];
-}
-
-static size_t key_length(enum index_table table)
-{
-    return table == TABLE_EVENTS ? 12 : 16;
-}
-
-static size_t least_value(enum index_table table)
-{
-    return table == TABLE_TRANSACTIONS ? sizeof(struct transaction_row) : 0;
-}
-
-/* Where a table was left. */
-struct place {
-    uint8_t key[LMDB_KEY_MAX];
-    size_t length; /* 0: at its begin */
-};
-
-static int go_on(MDB_cursor *cursor, const struct place *place, MDB_val *key, MDB_val *value)
-{
-    if (place->length == 0)
-        return mdb_cursor_get(cursor, key, value, MDB_FIRST);
-    *key = (MDB_val){place->length, (void *)place->key};
-    int error = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
-    if (error == 0 && key->mv_size == place->length && memcmp(key->mv_data, place->key, place->length) == 0)
-        error = mdb_cursor_get(cursor, key, value, MDB_NEXT);
-    return error;
-}
-
-/* From `place` on, up to about a piece. 0, or MDB_NOTFOUND behind the last row. */
-static int copy_rows(struct copy *c, enum index_table table, wanted_fn *wanted, struct place *place)
-{
-    MDB_cursor *from = NULL, *to = NULL;
-    MDB_val key, value;
-    size_t bytes = 0;
-    int error = mdb_cursor_open(c->reading, c->from_table[table], &from);
-    if (error == 0)
-        error = mdb_cursor_open(c->writing, c->to_table[table], &to);
-    if (error == 0)
-        error = go_on(from, place, &key, &value);
-    while (error == 0 && bytes < PIECE_BYTES) {
-        if (wanted && (key.mv_size != key_length(table) || value.mv_size < least_value(table)))
-            error = EIO;
-        else if (!wanted || wanted(c, &key, &value))
-            error = mdb_cursor_put(to, &key, &value, MDB_APPEND);
-        bytes += key.mv_size + value.mv_size;
-        memcpy(place->key, key.mv_data, key.mv_size);
-        place->length = key.mv_size;
-        if (error == 0)
-            error = mdb_cursor_get(from, &key, &value, MDB_NEXT);
-    }
-    if (to)
-        mdb_cursor_close(to);
-    if (from)
-        mdb_cursor_close(from);
-    return error;
-}
-
-/* One piece, in a transaction of the copy. */
-static int copy_piece(struct copy *c, enum index_table table, wanted_fn *wanted, struct place *place)
-{
-    int error = mdb_txn_begin(c->to, NULL, 0, &c->writing);
-    if (error)
-        return error;
-    int end = copy_rows(c, table, wanted, place);
-    if (end && end != MDB_NOTFOUND) {
-        mdb_txn_abort(c->writing);
-        return end;
-    }
-    error = mdb_txn_commit(c->writing);
-    return error ? error : end;
-}
-
-static int copy_growing(struct copy *c, enum index_table table, wanted_fn *wanted)
-{
-    struct place place = {.length = 0};
-    int error;
-    do {
-        error = begin_reading(c);
-        if (error)
-            return error;
-        error = copy_piece(c, table, wanted, &place);
-        mdb_txn_reset(c->reading);
-        if (error == 0)
-            error = paced_file_hand_over(&c->file, PIECE_BYTES);
-    } while (error == 0);
-    return error == MDB_NOTFOUND ? 0 : error;
-}
-
-/* --- the state --- */
-
-static int copy_whole(struct copy *c, enum index_table table)
-{
-    struct place place = {.length = 0};
-    int error;
-    do
-        error = copy_piece(c, table, NULL, &place);
-    while (error == 0);
-    return error == MDB_NOTFOUND ? 0 : error;
-}
-
-static int read_meta(struct copy *c)
-{
-    MDB_val key = {5, (void *)"state"}, value;
-    int error = mdb_get(c->reading, c->from_table[TABLE_META], &key, &value);
-    if (error)
-        return error;
-    if (value.mv_size != sizeof c->meta)
+    if (key->mv_size != 16 || value->mv_size < sizeof row)
         return EIO;
-    memcpy(&c->meta, value.mv_data, sizeof c->meta);
-    c->last_seq = calloc((size_t)c->meta.book_count + 1, sizeof *c->last_seq);
-    c->book_of = calloc(c->meta.account_count + 1, sizeof *c->book_of);
-    return c->last_seq && c->book_of ? 0 : ENOMEM;
+    memcpy(&row, value->mv_data, sizeof row);
+    return row.book_no <= c->meta.book_count && row.seq <= c->last_seq[row.book_no] ? 0 : ENOENT;
 }
 
+/* Books and accounts tell which rows of the rest belong to the state. */
 static int note_book(struct copy *c, const MDB_val *key, const MDB_val *value)
 {
     struct book_row row;
@@ -265,41 +158,131 @@ static int note_account(struct copy *c, const MDB_val *key, const MDB_val *value
     return 0;
 }
 
-static int note_all(struct copy *c, enum index_table table,
-                    int (*note)(struct copy *c, const MDB_val *key, const MDB_val *value))
+/* Where a table was left. */
+struct place {
+    uint8_t key[LMDB_KEY_MAX];
+    size_t length; /* 0: at its begin */
+};
+
+static int go_on(MDB_cursor *cursor, const struct place *place, MDB_val *key, MDB_val *value)
 {
-    MDB_cursor *cursor;
+    if (place->length == 0)
+        return mdb_cursor_get(cursor, key, value, MDB_FIRST);
+    *key = (MDB_val){place->length, (void *)place->key};
+    int error = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
+    if (error == 0 && key->mv_size == place->length && memcmp(key->mv_data, place->key, place->length) == 0)
+        error = mdb_cursor_get(cursor, key, value, MDB_NEXT);
+    return error;
+}
+
+/* From `place` on, up to about a piece. 0, or MDB_NOTFOUND behind the last row. */
+static int copy_rows(struct copy *c, enum index_table table, look_fn *look, struct place *place)
+{
+    MDB_cursor *from = NULL, *to = NULL;
     MDB_val key, value;
-    int error = mdb_cursor_open(c->reading, c->from_table[table], &cursor);
+    size_t bytes = 0;
+    int error = mdb_cursor_open(c->reading, c->from_table[table], &from);
+    if (error == 0)
+        error = mdb_cursor_open(c->writing, c->to_table[table], &to);
+    if (error == 0)
+        error = go_on(from, place, &key, &value);
+    while (error == 0 && bytes < PIECE_BYTES) {
+        int found = look ? look(c, &key, &value) : 0;
+        if (found == 0)
+            error = mdb_cursor_put(to, &key, &value, MDB_APPEND);
+        else if (found != ENOENT)
+            error = found;
+        bytes += key.mv_size + value.mv_size;
+        memcpy(place->key, key.mv_data, key.mv_size);
+        place->length = key.mv_size;
+        if (error == 0)
+            error = mdb_cursor_get(from, &key, &value, MDB_NEXT);
+    }
+    if (to)
+        mdb_cursor_close(to);
+    if (from)
+        mdb_cursor_close(from);
+    return error;
+}
+
+/* One piece, in a transaction of the copy. */
+static int copy_piece(struct copy *c, enum index_table table, look_fn *look, struct place *place)
+{
+    int error = mdb_txn_begin(c->to, NULL, 0, &c->writing);
     if (error)
         return error;
-    for (error = mdb_cursor_get(cursor, &key, &value, MDB_FIRST); error == 0;
-         error = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-        int noted = note(c, &key, &value);
-        if (noted) {
-            error = noted;
-            break;
-        }
+    int end = copy_rows(c, table, look, place);
+    if (end && end != MDB_NOTFOUND) {
+        mdb_txn_abort(c->writing);
+        return end;
     }
-    mdb_cursor_close(cursor);
+    error = mdb_txn_commit(c->writing);
+    return error ? error : end;
+}
+
+static int copy_growing(struct copy *c, enum index_table table, look_fn *look)
+{
+    struct place place = {.length = 0};
+    int error;
+    do {
+        error = begin_reading(c);
+        if (error)
+            return error;
+        error = copy_piece(c, table, look, &place);
+        mdb_txn_reset(c->reading);
+        if (error == 0)
+            error = paced_file_hand_over(&c->file, PIECE_BYTES);
+    } while (error == 0);
     return error == MDB_NOTFOUND ? 0 : error;
 }
 
-/* All that changes, as of one commit, and what tells which rows of the rest are older than it. */
+/* --- the state --- */
+
+static int copy_whole(struct copy *c, enum index_table table, look_fn *look)
+{
+    struct place place = {.length = 0};
+    int error;
+    do
+        error = copy_piece(c, table, look, &place);
+    while (error == 0);
+    return error == MDB_NOTFOUND ? 0 : error;
+}
+
+static int read_meta(struct copy *c)
+{
+    MDB_val key = {5, (void *)"state"}, value;
+    int error = mdb_get(c->reading, c->from_table[TABLE_META], &key, &value);
+    if (error)
+        return error;
+    if (value.mv_size != sizeof c->meta)
+        return EIO;
+    memcpy(&c->meta, value.mv_data, sizeof c->meta);
+    c->last_seq = calloc((size_t)c->meta.book_count + 1, sizeof *c->last_seq);
+    c->book_of = calloc(c->meta.account_count + 1, sizeof *c->book_of);
+    return c->last_seq && c->book_of ? 0 : ENOMEM;
+}
+
+/* All that changes, as of one commit. */
 static int copy_state(struct copy *c)
 {
-    static const enum index_table tables[] = {TABLE_META,       TABLE_ASSETS,   TABLE_ASSET_BY_NO, TABLE_BOOKS,
-                                              TABLE_BOOK_BY_NO, TABLE_ACCOUNTS, TABLE_SUMS};
+    static const struct {
+        enum index_table table;
+        look_fn *look;
+    } parts[] = {
+        {TABLE_META, NULL},
+        {TABLE_ASSETS, NULL},
+        {TABLE_ASSET_BY_NO, NULL},
+        {TABLE_BOOKS, note_book},
+        {TABLE_BOOK_BY_NO, NULL},
+        {TABLE_ACCOUNTS, note_account},
+        {TABLE_SUMS, NULL},
+    };
     int error = begin_reading(c);
     if (error)
         return error;
     error = read_meta(c);
-    for (size_t i = 0; error == 0 && i < sizeof tables / sizeof *tables; i++)
-        error = copy_whole(c, tables[i]);
-    if (error == 0)
-        error = note_all(c, TABLE_BOOKS, note_book);
-    if (error == 0)
-        error = note_all(c, TABLE_ACCOUNTS, note_account);
+    for (size_t i = 0; error == 0 && i < sizeof parts / sizeof *parts; i++)
+        error = copy_whole(c, parts[i].table, parts[i].look);
     mdb_txn_reset(c->reading);
     return error;
 }
@@ -308,11 +291,11 @@ static int copy_all(struct copy *c)
 {
     int error = copy_state(c);
     if (error == 0)
-        error = copy_growing(c, TABLE_POSTINGS, want_posting);
+        error = copy_growing(c, TABLE_POSTINGS, look_at_posting);
     if (error == 0)
-        error = copy_growing(c, TABLE_EVENTS, want_event);
+        error = copy_growing(c, TABLE_EVENTS, look_at_event);
     if (error == 0)
-        error = copy_growing(c, TABLE_TRANSACTIONS, want_transaction);
+        error = copy_growing(c, TABLE_TRANSACTIONS, look_at_transaction);
     return error;
 }
 
