@@ -427,11 +427,12 @@ class Files:
 
     def derived_flips(self):
         everything = ("log", *WITNESSES)
-        snapshots = self.original.killed.under("snapshots")
+        killed, clean = ([name for name in state.under("snapshots") if name.endswith(".mdb")]
+                         for state in (self.original.killed, self.original.clean))
         targets = [("clean", "index/data.mdb", everything), ("killed", "idempotency/data.mdb", everything),
                    ("clean", "idempotency/data.mdb", ("log", "idempotency")),
                    ("clean", "idempotency/STATE", everything),
-                   ("killed", snapshots[-1], ("log", "snapshots")), ("clean", snapshots[0], ("log", "snapshots"))]
+                   ("killed", killed[-1], ("log", "snapshots")), ("clean", clean[0], ("log", "snapshots"))]
         weight = {"idempotency/data.mdb": 3}
         self.each(self.flip_derived, [(n, *target) for target in targets
                                       for n in range(self.servers * weight.get(target[1], 1))])
