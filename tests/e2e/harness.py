@@ -1,5 +1,6 @@
 """A real talead in a directory of its own, and what tests ask of it."""
 import contextlib
+import glob
 import http.client
 import json
 import os
@@ -32,13 +33,17 @@ def wait_until(condition, what, seconds=PATIENCE_S):
     raise AssertionError(f"waited {seconds} s for: {what}")
 
 
-def is_running(pid):
-    """False also for a zombie, which is dead already and waits for its parent only."""
+def state_of(stat_file):
     try:
-        with open(f"/proc/{pid}/stat") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
+        with open(stat_file) as f:
+            return f.read().rsplit(")", 1)[1].split()[0]
     except OSError:
-        return False
+        return "X"
+
+
+def is_running(pid):
+    """False also for a zombie, which is dead already and waits for its parent only; a thread in a sync may outlive it."""
+    return any(state_of(path) not in ("Z", "X") for path in glob.glob(f"/proc/{pid}/task/*/stat"))
 
 
 def processes():
