@@ -1,7 +1,7 @@
 /*
  * The arbiter process: takes the directory's lock, recovers, then loops: drain
- * the rings, commit a group, keep house. One thread; snapshots are made by a
- * child process.
+ * the rings, commit groups, keep house. One thread decides all; another may
+ * write and sync a batch meanwhile; snapshots are made by a child process.
  *
  * It ends when the master orders it to (ORDER_DRAIN: the queue is worked off,
  * the log sealed, the index marked clean), when the master dies, or when a
@@ -191,6 +191,7 @@ static void begin(struct arbiter *a)
     struct border *border = a->border;
     uint64_t epoch = atomic_fetch_add(&border->arbiter_epoch, 1) + 1;
     struct store_figures figures;
+    group_commit_prepare(&a->commit);
     a->commit.queue = write_queue_create(a->settings->write_queue_depth);
     a->commit.links = worker_links_create(border, epoch);
     store_read_figures(a->commit.store, &figures);
@@ -276,7 +277,7 @@ static void run(struct arbiter *a)
         if (worker_links_follow_generations(c->links))
             store_clear_dead_readers(c->store);
         worker_links_drain(c->links, c->queue);
-        if (write_queue_count(c->queue) > 0) {
+        if (!group_commit_is_idle(c)) {
             note_deepest(a);
             group_commit_run(c);
             keep_house(a);
@@ -302,6 +303,7 @@ static void stop(struct arbiter *a)
     if (error)
         report(REPORT_WARNING, "cannot mark the index clean: %s; the next start rebuilds it", strerror(error));
     report(REPORT_INFO, "stopped at log position %" PRIu64, log_writer_head(a->commit.log)->position);
+    group_commit_release(&a->commit);
     worker_links_destroy(&a->commit.links);
     write_queue_destroy(&a->commit.queue);
     snapshots_destroy(&a->snapshots);

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -43,24 +44,24 @@ static void count_verdict(struct group_commit *c, const struct verdict *verdict)
 }
 
 /* Every draft of the group has its verdict: count them, and answer the submissions that are complete. */
-static void answer(struct group_commit *c, const struct queued_draft *group, uint32_t count)
+static void answer(struct group_commit *c, const struct draft_list *taken, bool wrote)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        struct submission *s = group[i].submission;
-        count_verdict(c, &s->verdicts[group[i].index]);
+    for (uint32_t i = 0; i < taken->count; i++) {
+        struct submission *s = taken->drafts[i].submission;
+        count_verdict(c, &s->verdicts[taken->drafts[i].index]);
         assert(s->undecided > 0);
         if (--s->undecided == 0)
             worker_links_answer(c->links, s);
     }
+    worker_links_ring_bells(c->links, wrote);
 }
 
 /* Nothing was decided and nothing written: the same key tried again later will do. */
-static void answer_unavailable(struct group_commit *c, const struct queued_draft *group, uint32_t count)
+static void answer_unavailable(struct group_commit *c, const struct draft_list *taken)
 {
-    for (uint32_t i = 0; i < count; i++)
-        group[i].submission->verdicts[group[i].index].code = VERDICT_UNAVAILABLE;
-    answer(c, group, count);
-    worker_links_ring_bells(c->links, false);
+    for (uint32_t i = 0; i < taken->count; i++)
+        taken->drafts[i].submission->verdicts[taken->drafts[i].index].code = VERDICT_UNAVAILABLE;
+    answer(c, taken, false);
 }
 
 static void commit_failed(const char *what, int error)
@@ -88,45 +89,84 @@ static void meet_room(struct group_commit *c)
     c->disk_full = false;
 }
 
-/* True when there is room for the batch. A full disk refuses the group. */
-static bool reserve(struct group_commit *c, const struct queued_draft *group, uint32_t count)
+/* 0, EBUSY while what is under way must end first, or ENOSPC. */
+static int reserve(struct group_commit *c, const struct draft_list *taken)
 {
     uint64_t bytes = 0, postings = 0, definitions = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        bytes += group[i].book.len + group[i].packed.len + EVENT_OVERHEAD_BYTES;
-        if (group[i].submission->kind == SUBMISSION_POST)
-            postings += draft_packed_posting_count(group[i].packed);
+    for (uint32_t i = 0; i < taken->count; i++) {
+        const struct queued_draft *draft = &taken->drafts[i];
+        bytes += draft->book.len + draft->packed.len + EVENT_OVERHEAD_BYTES;
+        if (draft->submission->kind == SUBMISSION_POST)
+            postings += draft_packed_posting_count(draft->packed);
         else
-            definitions += group[i].book.len + group[i].packed.len;
+            definitions += draft->book.len + draft->packed.len;
     }
-    int error = store_reserve(c->store, count, postings, definitions);
+    int error = store_reserve(c->store, taken->count, postings, definitions);
     if (error == 0)
         error = log_writer_reserve(c->log, bytes);
-    if (error == ENOSPC || error == EDQUOT) {
-        meet_full_disk(c);
-        return false;
-    }
-    if (error)
+    if (error == EDQUOT)
+        error = ENOSPC;
+    if (error && error != EBUSY && error != ENOSPC)
         commit_failed("making room in log and index", error);
-    meet_room(c);
-    return true;
+    return error;
 }
 
-/* Returns how long fdatasync took. */
-static uint64_t make_durable(struct group_commit *c, int64_t now_us)
+/* --- the steps of one group --- */
+
+static void take(struct group_commit *c, struct group *g)
 {
-    uint64_t sync_ns;
-    int error = log_writer_append(c->log, store_payload(c->store), store_event_count(c->store), now_us, &sync_ns);
-    if (error)
-        commit_failed("writing the log", error);
-    fast_count(&c->border->arbiter.fdatasync_duration, sync_ns);
-    const struct log_head *head = log_writer_head(c->log);
-    struct log_mark mark = {head->position, head->next_batch, head->chain, head->ledger};
-    error = store_commit(c->store, &mark);
+    g->begin_ns = clock_monotonic_ns();
+    write_queue_take(c->queue, c->settings->write_batch_max, GROUP_BYTES_MAX, &g->taken);
+}
+
+/* A full disk refuses the group. */
+static void decide_group(struct group_commit *c, struct group *g)
+{
+    int error = reserve(c, &g->taken);
+    if (error == EBUSY)
+        return;
+    if (error == ENOSPC) {
+        meet_full_disk(c);
+        answer_unavailable(c, &g->taken);
+        g->taken.count = 0;
+        return;
+    }
+    meet_room(c);
+    g->now_us = clock_now_us();
+    store_begin(c->store, log_writer_next(c->log)->position);
+    for (uint32_t i = 0; i < g->taken.count; i++)
+        decide(c, &g->taken.drafts[i], g->now_us);
+    g->event_count = store_event_count(c->store);
+    g->decided = true;
+}
+
+/* Nothing is under way on the disk. */
+static void begin_to_write(struct group_commit *c, struct group *g, bool goes_on_meanwhile)
+{
+    if (g->event_count == 0)
+        return;
+    log_writer_begin(c->log, store_payload(c->store), g->event_count, g->now_us, goes_on_meanwhile);
+    const struct log_head *end = log_writer_next(c->log);
+    g->end = (struct log_mark){end->position, end->next_batch, end->chain, end->ledger};
+}
+
+/* Into a transaction that nobody sees before its commit. */
+static void write_rows(struct group_commit *c, const struct group *g)
+{
+    int error = g->event_count ? store_write(c->store, &g->end) : 0;
     if (error)
         commit_failed("writing the index", error);
-    atomic_store(&c->border->durable_position, head->position);
-    return sync_ns;
+}
+
+static void await_disk(struct group_commit *c, struct group *g)
+{
+    g->sync_ns = 0;
+    if (g->event_count == 0)
+        return;
+    int error = log_writer_end(c->log, &g->sync_ns);
+    if (error)
+        commit_failed("writing the log", error);
+    fast_count(&c->border->arbiter.fdatasync_duration, g->sync_ns);
 }
 
 /* A disk that has become slow makes every group slow: one line a second says as much. */
@@ -150,26 +190,83 @@ static void tell_if_slow(struct group_commit *c, uint32_t drafts, uint64_t durat
     c->slow_untold = 0;
 }
 
+/* The batch is durable: show it, and answer. */
+static void settle(struct group_commit *c, struct group *g)
+{
+    bool wrote = g->event_count > 0;
+    int error = wrote ? store_commit(c->store) : 0;
+    if (error)
+        commit_failed("committing the index", error);
+    if (wrote)
+        atomic_store(&c->border->durable_position, g->end.position);
+    answer(c, &g->taken, wrote);
+    size_count(&c->border->arbiter.group_size, g->taken.count);
+    uint64_t duration_ns = clock_monotonic_ns() - g->begin_ns;
+    fast_count(&c->border->arbiter.group_duration, duration_ns);
+    tell_if_slow(c, g->taken.count, duration_ns, g->sync_ns);
+    g->taken.count = 0;
+    g->decided = false;
+}
+
+/* --- two groups at a time --- */
+
+void group_commit_prepare(struct group_commit *c)
+{
+    c->under_way = &c->groups[0];
+    c->next = &c->groups[1];
+}
+
+void group_commit_release(struct group_commit *c)
+{
+    for (size_t i = 0; i < sizeof c->groups / sizeof *c->groups; i++)
+        free(c->groups[i].taken.drafts);
+}
+
+bool group_commit_is_idle(const struct group_commit *c)
+{
+    return c->under_way->taken.count == 0 && c->next->taken.count == 0 && write_queue_count(c->queue) == 0;
+}
+
+static void swap_groups(struct group_commit *c)
+{
+    struct group *settled = c->under_way;
+    c->under_way = c->next;
+    c->next = settled;
+}
+
+/* To decide much of a group takes longer than to change threads twice; to wait for posts to come does not pay. */
+static bool goes_on_meanwhile(const struct group_commit *c)
+{
+    return c->next->decided && 2 * write_queue_count(c->queue) >= c->settings->write_batch_max;
+}
+
+/*
+ * When drafts wait already, a thread writes the group while the next one is
+ * decided; it is begun as soon as the disk is free, before the one ahead of it
+ * is shown and answered.
+ */
 void group_commit_run(struct group_commit *c)
 {
-    uint32_t count;
-    uint64_t begin_ns = clock_monotonic_ns();
-    const struct queued_draft *group =
-        write_queue_take(c->queue, c->settings->write_batch_max, GROUP_BYTES_MAX, &count);
-    if (!reserve(c, group, count)) {
-        answer_unavailable(c, group, count);
+    struct group *before = c->under_way, *next = c->next;
+    if (next->taken.count == 0 && write_queue_count(c->queue) > 0)
+        take(c, next);
+    if (next->taken.count > 0 && !next->decided)
+        decide_group(c, next);
+    bool meanwhile = goes_on_meanwhile(c);
+    if (before->taken.count > 0)
+        await_disk(c, before);
+    if (meanwhile)
+        begin_to_write(c, next, true);
+    if (before->taken.count > 0)
+        settle(c, before);
+    if (!next->decided)
         return;
+    swap_groups(c);
+    if (!meanwhile) {
+        begin_to_write(c, next, false);
+        await_disk(c, next);
     }
-    int64_t now_us = clock_now_us();
-    store_begin(c->store, log_writer_head(c->log)->position);
-    for (uint32_t i = 0; i < count; i++)
-        decide(c, &group[i], now_us);
-    bool wrote = store_event_count(c->store) > 0;
-    uint64_t sync_ns = wrote ? make_durable(c, now_us) : 0;
-    answer(c, group, count);
-    worker_links_ring_bells(c->links, wrote);
-    size_count(&c->border->arbiter.group_size, count);
-    uint64_t duration_ns = clock_monotonic_ns() - begin_ns;
-    fast_count(&c->border->arbiter.group_duration, duration_ns);
-    tell_if_slow(c, count, duration_ns, sync_ns);
+    write_rows(c, next);
+    if (!meanwhile)
+        settle(c, next);
 }

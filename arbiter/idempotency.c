@@ -208,11 +208,11 @@ static void *spill(void *context)
 
 /* --- spilling, on the commit path --- */
 
-static int start_spill(struct idempotency *i, const struct log_mark *mark)
+static int start_spill(struct idempotency *i, const struct log_mark *mark, uint64_t key_count)
 {
     struct spill *s = &i->spill;
     s->first = i->unspilled;
-    s->end = hot_keys_end(i->hot);
+    s->end = key_count;
     s->runs = i->runs;
     s->filter = i->filter;
     s->run = (struct new_run){.count = (size_t)(s->end - s->first)};
@@ -260,7 +260,7 @@ static bool must_wait(const struct idempotency *i)
     return i->spill.running && hot_keys_end(i->hot) - hot_keys_first(i->hot) > i->hot_cap + 2 * spill_after(i);
 }
 
-int idempotency_settle(struct idempotency *i, const struct log_mark *mark)
+int idempotency_settle(struct idempotency *i, const struct log_mark *mark, uint64_t key_count)
 {
     int error = 0;
     if (i->spill.running && (atomic_load(&i->spill.ended) || must_wait(i)))
@@ -269,14 +269,19 @@ int idempotency_settle(struct idempotency *i, const struct log_mark *mark)
         throw_away(i);
     if (error)
         i->retry_ns = clock_monotonic_ns() + RETRY_AFTER_NS;
-    bool due = !i->spill.running && hot_keys_end(i->hot) - i->unspilled >= spill_after(i);
+    bool due = !i->spill.running && key_count - i->unspilled >= spill_after(i);
     if (error == 0 && due && (i->retry_ns == 0 || clock_monotonic_ns() >= i->retry_ns)) {
         i->retry_ns = 0;
-        error = start_spill(i, mark);
+        error = start_spill(i, mark, key_count);
     }
     while (hot_keys_end(i->hot) - hot_keys_first(i->hot) > i->hot_cap && hot_keys_first(i->hot) < i->unspilled)
         hot_keys_drop_oldest(i->hot);
     return error;
+}
+
+uint64_t idempotency_key_count(const struct idempotency *i)
+{
+    return hot_keys_end(i->hot);
 }
 
 bool idempotency_spills(const struct idempotency *i)

@@ -37,13 +37,17 @@ bool idempotency_find(struct idempotency *idempotency, const struct sha256 *dige
 void idempotency_add(struct idempotency *idempotency, const struct sha256 *digest, const struct key_value *value);
 
 /*
- * After a batch is durable: all keys added so far lie in the log before
- * `mark`. Starts a spill and forgets old keys when it is time. An error is one
+ * After a batch is durable: the first `key_count` keys that were added
+ * (idempotency_key_count, when the batch had been decided) lie in the log
+ * before `mark`. Starts a spill and forgets old keys when it is time. An error is one
  * of the last spill, told when it has ended: nothing is lost, the keys stay in
  * memory until a later try succeeds.
  */
-int idempotency_settle(struct idempotency *idempotency, const struct log_mark *mark)
+int idempotency_settle(struct idempotency *idempotency, const struct log_mark *mark, uint64_t key_count)
     __attribute__((warn_unused_result));
+
+/* How many keys were ever added. */
+uint64_t idempotency_key_count(const struct idempotency *idempotency);
 
 /* Is a spill under way, or its end not yet taken over by idempotency_settle? */
 bool idempotency_spills(const struct idempotency *idempotency);

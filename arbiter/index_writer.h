@@ -23,18 +23,23 @@ struct index_writer;
 int index_writer_open(const char *path, struct index_writer **out) __attribute__((warn_unused_result));
 void index_writer_close(struct index_writer **writer);
 
-/* Looks up in the committed state. The slice is valid until the next commit. */
+/*
+ * Looks up in the committed state, or, between begin and commit, in what the
+ * transaction makes of it. The slice is valid until the next put or commit.
+ */
 int index_writer_get(struct index_writer *writer, enum index_table table, const void *key, size_t key_len,
                      struct bytes *value) __attribute__((warn_unused_result));
 
 /*
  * Makes room for a transaction of `put_count` puts of `put_bytes` in all, by
- * growing the file. ENOSPC and EDQUOT leave all as it was. Between transactions.
+ * growing the file. ENOSPC and EDQUOT leave all as it was. Between begin and
+ * commit the room is for the next transaction, and EBUSY says that the file
+ * would have to grow, which it cannot before the commit.
  */
 int index_writer_reserve(struct index_writer *writer, uint64_t put_count, uint64_t put_bytes)
     __attribute__((warn_unused_result));
 
-/* One transaction: begin with room for `put_count` puts of `put_bytes` in all, put, commit. Between, no get. */
+/* One transaction: begin with room for `put_count` puts of `put_bytes` in all, put, commit. */
 int index_writer_begin(struct index_writer *writer, uint64_t put_count, uint64_t put_bytes)
     __attribute__((warn_unused_result));
 int index_writer_put(struct index_writer *writer, enum index_table table, const void *key, size_t key_len,

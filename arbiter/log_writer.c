@@ -17,9 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
+#include "arbiter/disk_writer.h"
+#include "common/buffer.h"
 #include "common/data_dir.h"
 #include "common/durable_file.h"
 #include "common/exit_status.h"
@@ -31,7 +32,11 @@
 #define FILL_LOW_BYTES (1u << 20)
 
 struct log_writer {
-    struct log_head head;
+    struct log_head head; /* behind the last durable batch */
+    struct log_head next; /* behind the batch under way; while `busy` */
+    bool busy;
+    struct disk_writer *disk;
+    struct buffer batch; /* the bytes of the last one */
     char *log_dir;
     int fd;
     uint64_t segment_max;
@@ -183,6 +188,7 @@ int log_writer_open(const char *data_dir, const struct log_head *head, uint64_t 
     w->head = *head;
     w->segment_max = segment_max_bytes;
     w->log_dir = data_dir_path(data_dir, DATA_DIR_LOG);
+    w->disk = disk_writer_create();
     int error = open_segment(w, last_batch);
     if (error == 0 && segment_sealed)
         error = begin_next_segment(w, segment_sealed);
@@ -197,8 +203,10 @@ void log_writer_close(struct log_writer **writer)
     struct log_writer *w = *writer;
     if (!w)
         return;
+    disk_writer_destroy(&w->disk);
     if (w->fd >= 0)
         close(w->fd);
+    buffer_free(&w->batch);
     free(w->log_dir);
     free(w);
     *writer = NULL;
@@ -209,14 +217,19 @@ const struct log_head *log_writer_head(const struct log_writer *w)
     return &w->head;
 }
 
+const struct log_head *log_writer_next(const struct log_writer *w)
+{
+    return w->busy ? &w->next : &w->head;
+}
+
 static uint64_t used_bytes(const struct log_writer *w)
 {
     return w->head.position - w->head.segment;
 }
 
-/* Writes header, payload, chain value and padding of one batch at the head and syncs. */
-static int append_batch(struct log_writer *w, struct bytes payload, uint32_t event_count, enum batch_flags flags,
-                        int64_t at_us, uint64_t *sync_ns)
+/* Header, payload, chain value and padding of one batch at the head; w->next is the end of the log behind it. */
+static void compose(struct log_writer *w, struct bytes payload, uint32_t event_count, enum batch_flags flags,
+                    int64_t at_us)
 {
     struct batch_header header = {
         .payload_length = (uint32_t)payload.len,
@@ -226,33 +239,51 @@ static int append_batch(struct log_writer *w, struct bytes payload, uint32_t eve
         .number = w->head.next_batch,
         .at_us = at_us,
     };
-    uint8_t encoded[BATCH_HEADER_BYTES];
-    static const uint8_t padding[BATCH_ALIGNMENT];
-    assert(payload.len <= BATCH_PAYLOAD_MAX);
-    batch_header_encode(&header, payload.base, encoded);
-    struct sha256 chain = batch_chain(&w->head.chain, encoded, payload);
     uint64_t length = batch_disk_length(header.payload_length);
+    assert(!w->busy && payload.len <= BATCH_PAYLOAD_MAX);
     assert(w->head.position + length <= w->filled);
-    struct iovec parts[] = {
-        {encoded, sizeof encoded},
-        {(void *)payload.base, payload.len},
-        {chain.octets, SHA256_SIZE},
-        {(void *)padding, (size_t)(length - BATCH_HEADER_BYTES - payload.len - SHA256_SIZE)},
-    };
-    /* The space is there, so a short write means trouble, and trouble here is final. */
-    ssize_t written = pwritev(w->fd, parts, 4, (off_t)used_bytes(w));
-    if (written < 0)
-        return errno;
-    if ((uint64_t)written != length)
-        return EIO;
-    uint64_t begin = clock_monotonic_ns();
-    if (fdatasync(w->fd) != 0)
-        return errno;
-    *sync_ns = clock_monotonic_ns() - begin;
-    w->head.position += length;
-    w->head.next_batch++;
-    w->head.chain = chain;
+    buffer_clear(&w->batch);
+    uint8_t *bytes = buffer_reserve(&w->batch, length);
+    memset(bytes + length - BATCH_ALIGNMENT, 0, BATCH_ALIGNMENT);
+    batch_header_encode(&header, payload.base, bytes);
+    if (payload.len)
+        memcpy(bytes + BATCH_HEADER_BYTES, payload.base, payload.len);
+    w->next = w->head;
+    w->next.chain = batch_chain(&w->head.chain, bytes, payload);
+    memcpy(bytes + BATCH_HEADER_BYTES + payload.len, w->next.chain.octets, SHA256_SIZE);
+    w->batch.len = length;
+    w->next.position += length;
+    w->next.next_batch++;
+    w->busy = true;
+}
+
+void log_writer_begin(struct log_writer *w, struct bytes payload, uint32_t event_count, int64_t at_us,
+                      bool goes_on_meanwhile)
+{
+    compose(w, payload, event_count, BATCH_EVENTS, at_us);
+    if (goes_on_meanwhile)
+        disk_writer_begin(w->disk, w->fd, buffer_bytes(&w->batch), used_bytes(w));
+    else
+        disk_writer_do(w->disk, w->fd, buffer_bytes(&w->batch), used_bytes(w));
+}
+
+int log_writer_end(struct log_writer *w, uint64_t *sync_ns)
+{
+    assert(w->busy);
+    int error = disk_writer_end(w->disk, sync_ns);
+    if (error)
+        return error;
+    w->head = w->next;
+    w->busy = false;
     return 0;
+}
+
+static int append_seal(struct log_writer *w, enum batch_flags flags, int64_t at_us)
+{
+    uint64_t sync_ns;
+    compose(w, bytes_of(NULL, 0), 0, flags, at_us);
+    disk_writer_do(w->disk, w->fd, buffer_bytes(&w->batch), used_bytes(w));
+    return log_writer_end(w, &sync_ns);
 }
 
 static int cut_to_length(struct log_writer *w)
@@ -282,7 +313,6 @@ static int fill_to(struct log_writer *w, uint64_t position)
 /* `sealed`: the last batch is the segment's seal already. */
 static int begin_next_segment(struct log_writer *w, int sealed)
 {
-    uint64_t sync_ns;
     uint64_t next = w->head.position + (sealed ? 0 : batch_disk_length(0));
     struct segment_header header = {
         .version = LOG_FORMAT_VERSION,
@@ -299,7 +329,7 @@ static int begin_next_segment(struct log_writer *w, int sealed)
     if (error)
         return error;
     if (!sealed)
-        error = append_batch(w, bytes_of(NULL, 0), 0, BATCH_SEAL_SEGMENT, header.created_at_us, &sync_ns);
+        error = append_seal(w, BATCH_SEAL_SEGMENT, header.created_at_us);
     if (error == 0)
         error = cut_to_length(w);
     /* The header names the chain value, which is known only now that the seal is written. */
@@ -333,7 +363,12 @@ static uint64_t room_needed(uint64_t payload_bytes)
 int log_writer_reserve(struct log_writer *w, uint64_t payload_bytes)
 {
     assert(payload_bytes <= BATCH_PAYLOAD_MAX);
-    if (used_bytes(w) >= w->segment_max) {
+    const struct log_head *head = log_writer_next(w);
+    bool is_full = head->position - head->segment >= w->segment_max;
+    uint64_t end = head->position + room_needed(payload_bytes);
+    if (w->busy)
+        return is_full || end > w->filled ? EBUSY : 0;
+    if (is_full) {
         int error = begin_next_segment(w, 0);
         if (error)
             return error;
@@ -347,15 +382,8 @@ int log_writer_wants_room(const struct log_writer *w)
     return w->filled - w->head.position < FILL_LOW_BYTES && w->filled < segment_end;
 }
 
-int log_writer_append(struct log_writer *w, struct bytes payload, uint32_t event_count, int64_t at_us,
-                      uint64_t *sync_ns)
-{
-    return append_batch(w, payload, event_count, BATCH_EVENTS, at_us, sync_ns);
-}
-
 int log_writer_seal(struct log_writer *w, int64_t at_us)
 {
-    uint64_t sync_ns;
     int error = fill_to(w, w->head.position + batch_disk_length(0));
-    return error ? error : append_batch(w, bytes_of(NULL, 0), 0, BATCH_SEAL_STOP, at_us, &sync_ns);
+    return error ? error : append_seal(w, BATCH_SEAL_STOP, at_us);
 }

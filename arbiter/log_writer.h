@@ -11,6 +11,7 @@
  *
  * Arbiter alone, one at a time.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/bytes.h"
@@ -42,13 +43,17 @@ int log_writer_open(const char *data_dir, const struct log_head *head, uint64_t 
                     uint64_t segment_max_bytes, struct log_writer **out) __attribute__((warn_unused_result));
 void log_writer_close(struct log_writer **writer);
 
+/* The end of what is durable. */
 const struct log_head *log_writer_head(const struct log_writer *writer);
+/* Where the next batch will lie: behind the one that is under way, if one is. */
+const struct log_head *log_writer_next(const struct log_writer *writer);
 
 /*
  * Makes room for a batch with a payload of up to `payload_bytes` (and the seal
  * behind it), beginning a new segment when the present one is full. After 0,
- * log_writer_head tells where the batch will lie. ENOSPC or EDQUOT leave the
- * log as it was; any other error is final.
+ * log_writer_next tells where the batch will lie. EBUSY: that cannot be done
+ * before the batch under way has ended. ENOSPC or EDQUOT leave the log as it
+ * was; any other error is final.
  */
 int log_writer_reserve(struct log_writer *writer, uint64_t payload_bytes) __attribute__((warn_unused_result));
 
@@ -56,11 +61,19 @@ int log_writer_reserve(struct log_writer *writer, uint64_t payload_bytes) __attr
 int log_writer_wants_room(const struct log_writer *writer);
 
 /*
- * Writes one batch and syncs it: after 0 it is on stable storage. *sync_ns is
- * how long the fdatasync took. Any error is final.
+ * Writes one batch and syncs it, into the room that was reserved for it; the
+ * payload is copied. With `goes_on_meanwhile` a thread does it: for a caller
+ * that has something else to do until the end. No other batch is under way.
  */
-int log_writer_append(struct log_writer *writer, struct bytes payload, uint32_t event_count, int64_t at_us,
-                      uint64_t *sync_ns) __attribute__((warn_unused_result));
+void log_writer_begin(struct log_writer *writer, struct bytes payload, uint32_t event_count, int64_t at_us,
+                      bool goes_on_meanwhile);
+
+/*
+ * Waits for the batch that was begun: after 0 it is on stable storage, and
+ * log_writer_head is behind it. *sync_ns is how long the fdatasync took. Any
+ * error is final.
+ */
+int log_writer_end(struct log_writer *writer, uint64_t *sync_ns) __attribute__((warn_unused_result));
 
 /* Writes the seal of a clean stop. */
 int log_writer_seal(struct log_writer *writer, int64_t at_us) __attribute__((warn_unused_result));

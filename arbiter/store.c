@@ -3,8 +3,8 @@
 /*
  * An accepted draft changes the working set at once (so the group's later
  * drafts see it), adds rows to the index changes, and its event to the
- * payload. store_commit writes both into the index in one transaction, with
- * the log's end in the meta row.
+ * payload. store_write puts both into the index in one transaction, with the
+ * log's end in the meta row; store_commit commits it.
  */
 #include <assert.h>
 #include <errno.h>
@@ -42,6 +42,11 @@ struct store {
     uint64_t payload_position; /* where the payload's first byte will lie in the log */
     uint32_t event_count;
     struct log_mark settled; /* end of the last committed batch */
+    uint64_t settled_keys;   /* number of idempotency keys by then */
+    struct index_meta settled_meta;
+    struct log_mark written; /* end of the batch whose rows are in the open transaction */
+    uint64_t written_keys;
+    struct index_meta written_meta;
     const struct event *replayed; /* while replaying: the event that is decided again */
     uint64_t replayed_at;         /* position of its batch */
     uint64_t spilled_at_open;     /* every key before it was spilled when the replay began */
@@ -92,6 +97,7 @@ int store_open(const char *data_dir, struct uuid ledger, uint64_t idem_hot_cap, 
     }
     s->spilled_at_open = idempotency_spilled_position(s->idempotency);
     *mark = s->settled = index_mark(s);
+    s->settled_meta = *working_set_meta(s->set);
     *has_mark = mark->position > 0 && keys_have_mark;
     if (*has_mark && keys_mark.position < mark->position)
         *mark = keys_mark;
@@ -368,7 +374,7 @@ static uint64_t pages_to_dirty(const struct store *s)
     return 2 * (puts + bytes / INDEX_PAGE_BYTES);
 }
 
-static int write_index(struct store *s)
+static int write_rows(struct store *s)
 {
     uint64_t puts, bytes;
     weigh(s, &puts, &bytes);
@@ -378,14 +384,12 @@ static int write_index(struct store *s)
     error = working_set_write(s->set);
     if (error == 0)
         error = index_changes_write(s->changes, s->index);
-    if (error) {
+    if (error)
         index_writer_abort(s->index);
-        return error;
-    }
-    return index_writer_commit(s->index);
+    return error;
 }
 
-int store_commit(struct store *s, const struct log_mark *after)
+int store_write(struct store *s, const struct log_mark *after)
 {
     struct index_meta *meta = working_set_meta(s->set);
     meta->version = INDEX_VERSION;
@@ -393,21 +397,34 @@ int store_commit(struct store *s, const struct log_mark *after)
     meta->next_batch = after->next_batch;
     meta->chain = after->chain;
     meta->ledger = s->ledger;
-    int error = write_index(s);
+    int error = write_rows(s);
     if (error)
         return error;
     working_set_settled(s->set);
     index_changes_clear(s->changes);
     arena_reset(s->group);
     s->event_count = 0;
-    s->settled = *after;
+    s->written = *after;
+    s->written_keys = idempotency_key_count(s->idempotency);
+    s->written_meta = *meta;
+    return 0;
+}
+
+int store_commit(struct store *s)
+{
+    int error = index_writer_commit(s->index);
+    if (error)
+        return error;
+    s->settled = s->written;
+    s->settled_keys = s->written_keys;
+    s->settled_meta = s->written_meta;
     index_writer_write_behind(s->index);
     return 0;
 }
 
 int store_maintain(struct store *s)
 {
-    return idempotency_settle(s->idempotency, &s->settled);
+    return idempotency_settle(s->idempotency, &s->settled, s->settled_keys);
 }
 
 int store_seal(struct store *s)
@@ -429,7 +446,7 @@ void store_clear_dead_readers(struct store *s)
 
 void store_read_figures(struct store *s, struct store_figures *out)
 {
-    const struct index_meta *meta = working_set_meta(s->set);
+    const struct index_meta *meta = &s->settled_meta;
     *out = (struct store_figures){
         .books = meta->book_count,
         .accounts = meta->account_count,
@@ -507,7 +524,8 @@ static int replay_event(struct store *s, const struct event *event, struct bytes
  */
 static void settle_keys_before(struct store *s, const struct log_mark *after)
 {
-    int error = s->replayed_to.position ? idempotency_settle(s->idempotency, &s->replayed_to) : 0;
+    uint64_t keys = idempotency_key_count(s->idempotency);
+    int error = s->replayed_to.position ? idempotency_settle(s->idempotency, &s->replayed_to, keys) : 0;
     if (error)
         report(REPORT_WARNING, "cannot spill idempotency keys: %s; they stay in memory until it succeeds",
                strerror(error));
@@ -547,7 +565,11 @@ int store_replay_batch(struct store *s, const struct batch_header *header, struc
 int store_replay_end(struct store *s)
 {
     struct log_mark after = s->settled;
-    int error = s->event_count ? store_commit(s, &after) : 0;
+    bool adds = s->event_count > 0;
+    int error = adds ? store_write(s, &after) : 0;
+    if (adds && error == 0)
+        error = store_commit(s);
+    s->settled_keys = idempotency_key_count(s->idempotency);
     buffer_clear(&s->payload);
     if (error)
         report(REPORT_ERROR, "cannot rebuild the index: %s", strerror(error));

@@ -8,7 +8,11 @@
  *   store_begin            a group commit, whose batch will lie at a position
  *   store_decide_*         one draft after another; accepted ones become events of the payload
  *   store_payload          what to append to the log
- *   store_commit           after the fdatasync: into the index, in one transaction
+ *   store_write            into a transaction of the index, which nobody sees yet
+ *   store_commit           after the fdatasync: everybody sees it
+ *
+ * A group may be begun and decided once the one before it is written: it sees
+ * what that one decided, committed or not, and is committed after it.
  *
  * There is no way back from a decided group but the end of the process: a
  * draft is judged to its end before anything of it is written, and a group
@@ -42,7 +46,9 @@ uint64_t store_keys_position(struct store *store);
 /*
  * Room in the index for a group of so many drafts with so many postings in
  * all, and for `definition_bytes` of packed assets and accounts, so that a full
- * disk is met before anything is decided. 0; ENOSPC or EDQUOT; or another errno.
+ * disk is met before anything is decided. 0; ENOSPC or EDQUOT; EBUSY: there
+ * will be room, but not before the transaction is committed that is written
+ * now; or another errno.
  */
 int store_reserve(struct store *store, uint32_t draft_count, uint64_t posting_count, uint64_t definition_bytes)
     __attribute__((warn_unused_result));
@@ -60,7 +66,9 @@ struct bytes store_payload(const struct store *store);
 uint32_t store_event_count(const struct store *store);
 
 /* `after` is the log's end once the batch is durable. 0 or errno (nothing can be done but end). */
-int store_commit(struct store *store, const struct log_mark *after) __attribute__((warn_unused_result));
+int store_write(struct store *store, const struct log_mark *after) __attribute__((warn_unused_result));
+/* The batch that was written last is durable. 0 or errno (nothing can be done but end). */
+int store_commit(struct store *store) __attribute__((warn_unused_result));
 
 /*
  * One batch of the log, from wherever store_open's mark says on. Reports what
@@ -80,6 +88,7 @@ bool store_spills(const struct store *store);
 int store_seal(struct store *store) __attribute__((warn_unused_result));
 void store_clear_dead_readers(struct store *store);
 
+/* Of what is committed; keys that are decided alone count as hot. */
 struct store_figures {
     uint64_t books;
     uint64_t accounts;

@@ -39,8 +39,6 @@ struct write_queue {
     struct book_queue *books;
     struct book_queue *turn; /* whose turn it is; NULL when all are empty */
     struct waiting_draft *spare;
-    struct queued_draft *taken;
-    size_t taken_room;
 };
 
 static void *must(void *p)
@@ -212,14 +210,14 @@ uint64_t write_queue_deepest(const struct write_queue *q, struct bytes *book)
     return deepest;
 }
 
-static void take_one(struct write_queue *q, struct book_queue *b, uint32_t *count, uint64_t *bytes)
+static void take_one(struct write_queue *q, struct book_queue *b, struct draft_list *out, uint64_t *bytes)
 {
     struct waiting_draft *w = b->first;
-    if (*count == q->taken_room) {
-        q->taken_room = q->taken_room ? q->taken_room * 2 : 256;
-        q->taken = must(realloc(q->taken, q->taken_room * sizeof *q->taken));
+    if (out->count == out->room) {
+        out->room = out->room ? out->room * 2 : 256;
+        out->drafts = must(realloc(out->drafts, out->room * sizeof *out->drafts));
     }
-    q->taken[(*count)++] = w->draft;
+    out->drafts[out->count++] = w->draft;
     *bytes += w->draft.packed.len + w->draft.book.len;
     b->first = w->next;
     if (!b->first)
@@ -230,21 +228,19 @@ static void take_one(struct write_queue *q, struct book_queue *b, uint32_t *coun
     q->spare = w;
 }
 
-const struct queued_draft *write_queue_take(struct write_queue *q, uint64_t per_book, uint64_t bytes_max,
-                                            uint32_t *count)
+void write_queue_take(struct write_queue *q, uint64_t per_book, uint64_t bytes_max, struct draft_list *out)
 {
     uint64_t bytes = 0;
     uint64_t books = HASH_COUNT(q->books);
-    *count = 0;
+    out->count = 0;
     for (; books > 0 && bytes < bytes_max; books--) {
         struct book_queue *b = q->turn;
-        for (uint64_t n = 0; n < per_book && b->first && (*count == 0 || bytes < bytes_max); n++)
-            take_one(q, b, count, &bytes);
+        for (uint64_t n = 0; n < per_book && b->first && (out->count == 0 || bytes < bytes_max); n++)
+            take_one(q, b, out, &bytes);
         q->turn = b->next;
         if (!b->first)
             remove_book(q, b);
     }
-    return q->taken;
 }
 
 void write_queue_destroy(struct write_queue **queue)
@@ -266,7 +262,6 @@ void write_queue_destroy(struct write_queue **queue)
         q->spare = w->next;
         free(w);
     }
-    free(q->taken);
     free(q);
     *queue = NULL;
 }

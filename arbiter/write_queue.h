@@ -54,12 +54,18 @@ uint64_t write_queue_books(const struct write_queue *queue);
 /* Drafts in the longest queue of a book, and the book (the queue's, valid until the next call); 0: all are empty. */
 uint64_t write_queue_deepest(const struct write_queue *queue, struct bytes *book);
 
+/* Drafts that were taken. Zero-initialised it is empty; its owner frees `drafts`. */
+struct draft_list {
+    struct queued_draft *drafts;
+    uint32_t count;
+    uint32_t room;
+};
+
 /*
- * Takes the drafts of the next group: up to `per_book` of each book, books in
- * turn, until `bytes_max` packed bytes or all queues are through. The first
- * draft always comes. Returned array is the queue's, valid until the next call.
+ * Takes the drafts of the next group into `out`, in place of what is there: up
+ * to `per_book` of each book, books in turn, until `bytes_max` packed bytes or
+ * all queues are through. The first draft always comes.
  */
-const struct queued_draft *write_queue_take(struct write_queue *queue, uint64_t per_book, uint64_t bytes_max,
-                                            uint32_t *count);
+void write_queue_take(struct write_queue *queue, uint64_t per_book, uint64_t bytes_max, struct draft_list *out);
 
 #endif

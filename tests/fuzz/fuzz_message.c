@@ -182,14 +182,16 @@ static void run_submission(struct bytes input)
     int error = write_queue_add(queue, 0, 1, &message, &submission);
     FUZZ_HOLDS(error == 0 || error == EBADMSG);
     FUZZ_HOLDS(!message.base && (submission != NULL) == (error == 0));
-    uint32_t taken = 0, count;
+    struct draft_list group = {0};
+    uint32_t taken = 0;
     while (write_queue_count(queue) > 0) {
-        const struct queued_draft *drafts = write_queue_take(queue, 2, 1000, &count);
-        FUZZ_HOLDS(count > 0);
-        for (uint32_t i = 0; i < count; i++)
-            check_queued(&drafts[i]);
-        taken += count;
+        write_queue_take(queue, 2, 1000, &group);
+        FUZZ_HOLDS(group.count > 0);
+        for (uint32_t i = 0; i < group.count; i++)
+            check_queued(&group.drafts[i]);
+        taken += group.count;
     }
+    free(group.drafts);
     FUZZ_HOLDS(error ? taken == 0 : taken == submission->undecided && taken == submission->count);
     if (submission)
         submission_free(submission);

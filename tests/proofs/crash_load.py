@@ -18,7 +18,8 @@ from harness import Ledger, SANITIZER, credit, debit, draft, quote, sale  # noqa
 
 BOOKS = ["a", "b", "c", "d"]
 # Every few dozen posts meet a new segment, a snapshot, a spill of keys and keys that are no longer in memory.
-FREQUENT = dict(workers=2, log_segment_max=65536, log_snapshot_every=150, log_idem_hot_cap=100)
+FREQUENT = dict(workers=2, log_segment_max=65536, log_snapshot_every=150, log_idem_hot_cap=100,
+                write_batch_max=2)  # groups so small that others wait: they are decided while one is synced
 THREADS = 6
 ACCOUNTS_MAX = 24
 METADATA_MAX = 12000

@@ -52,7 +52,8 @@ static uint64_t append(struct log_writer *writer, int n)
     memset(payload, n, sizeof payload);
     assert_int_equal(log_writer_reserve(writer, sizeof payload), 0);
     uint64_t position = log_writer_head(writer)->position;
-    assert_int_equal(log_writer_append(writer, bytes_of(payload, sizeof payload), 1, 1000 + n, &sync_ns), 0);
+    log_writer_begin(writer, bytes_of(payload, sizeof payload), 1, 1000 + n, n % 2 == 0);
+    assert_int_equal(log_writer_end(writer, &sync_ns), 0);
     return position;
 }
 

@@ -1,4 +1,4 @@
-/* The store over a log that the test writes: what a replay may make durable, and when. */
+/* The store over a log that the test writes: what a replay may make durable, and when; groups one over the other. */
 #include "arbiter/store.h"
 
 #include <setjmp.h>
@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <sys/stat.h>
 
 #include "arbiter/directory.h"
@@ -45,22 +46,35 @@ static void begin(struct fixture *f, const char *dir)
     assert_false(has_mark);
 }
 
+/* What was decided is on the way to the log, and in the index without its commit. */
+static void write_batch(struct fixture *f)
+{
+    f->last_batch = log_writer_head(f->log)->position;
+    log_writer_begin(f->log, store_payload(f->store), store_event_count(f->store), 1, true);
+    const struct log_head *head = log_writer_next(f->log);
+    struct log_mark after = {head->position, head->next_batch, head->chain, head->ledger};
+    assert_int_equal(store_write(f->store, &after), 0);
+}
+
+static void settle(struct fixture *f)
+{
+    uint64_t sync_ns;
+    assert_int_equal(log_writer_end(f->log, &sync_ns), 0);
+    assert_int_equal(store_commit(f->store), 0);
+}
+
 /* What was decided becomes a batch, on disk and in the index. */
 static void commit(struct fixture *f)
 {
-    uint64_t sync_ns;
-    f->last_batch = log_writer_head(f->log)->position;
-    assert_int_equal(log_writer_append(f->log, store_payload(f->store), store_event_count(f->store), 1, &sync_ns), 0);
-    const struct log_head *head = log_writer_head(f->log);
-    struct log_mark after = {head->position, head->next_batch, head->chain, head->ledger};
-    assert_int_equal(store_commit(f->store, &after), 0);
+    write_batch(f);
+    settle(f);
 }
 
 static void begin_batch(struct fixture *f)
 {
     assert_int_equal(store_reserve(f->store, 4, 8, 4096), 0);
     assert_int_equal(log_writer_reserve(f->log, 4096), 0);
-    store_begin(f->store, log_writer_head(f->log)->position);
+    store_begin(f->store, log_writer_next(f->log)->position);
 }
 
 static void define(struct fixture *f)
@@ -86,7 +100,8 @@ static void define(struct fixture *f)
     buffer_free(&packed);
 }
 
-static void post(struct fixture *f, int n)
+/* Its verdict. */
+static struct verdict decide(struct fixture *f, int n)
 {
     char key[16];
     const struct posting postings[] = {
@@ -98,11 +113,17 @@ static void post(struct fixture *f, int n)
     struct buffer packed = {0};
     struct verdict verdict = {0};
     draft_pack_body(&packed, &draft);
-    begin_batch(f);
     store_decide_post(f->store, BOOK, buffer_bytes(&packed), n, &verdict);
     assert_int_equal(verdict.code, VERDICT_POSTED);
-    commit(f);
     buffer_free(&packed);
+    return verdict;
+}
+
+static void post(struct fixture *f, int n)
+{
+    begin_batch(f);
+    (void)decide(f, n);
+    commit(f);
 }
 
 static int replay_batch(void *store, const struct batch_header *header, struct bytes payload,
@@ -150,10 +171,66 @@ static void keys_of_a_batch_that_nothing_proves_durable_are_not_spilled(void **s
     }
 }
 
+static uint64_t committed_events(struct fixture *f)
+{
+    struct store_figures figures;
+    store_read_figures(f->store, &figures);
+    return figures.events;
+}
+
+static void a_group_sees_what_the_one_under_way_has_decided(void **state)
+{
+    struct fixture f;
+    begin(&f, *state);
+    define(&f);
+    uint64_t before = committed_events(&f);
+    begin_batch(&f);
+    struct verdict first = decide(&f, 1);
+    write_batch(&f);
+    begin_batch(&f);
+    struct verdict again = decide(&f, 1), second = decide(&f, 2);
+    assert_true(again.deduplicated);
+    assert_memory_equal(&again.tx_id, &first.tx_id, sizeof first.tx_id);
+    assert_int_equal(second.seq, first.seq + 1);
+    assert_int_equal(committed_events(&f), before);
+    settle(&f);
+    assert_int_equal(committed_events(&f), before + 1);
+    commit(&f);
+    assert_int_equal(committed_events(&f), before + 2);
+    store_close(&f.store);
+    replay(&f);
+    assert_int_equal(committed_events(&f), before + 2);
+    store_close(&f.store);
+    log_writer_close(&f.log);
+}
+
+static void room_that_only_the_next_commit_can_make_is_waited_for(void **state)
+{
+    struct fixture f;
+    begin(&f, *state);
+    define(&f);
+    begin_batch(&f);
+    (void)decide(&f, 1);
+    write_batch(&f);
+    assert_int_equal(store_reserve(f.store, 1, 2, 0), 0);
+    assert_int_equal(store_reserve(f.store, 100000, 200000, 0), EBUSY);
+    assert_int_equal(log_writer_reserve(f.log, 1000), 0);
+    assert_int_equal(log_writer_reserve(f.log, 8u << 20), EBUSY);
+    settle(&f);
+    assert_int_equal(store_reserve(f.store, 100000, 200000, 0), 0);
+    assert_int_equal(log_writer_reserve(f.log, 8u << 20), 0);
+    store_close(&f.store);
+    log_writer_close(&f.log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(keys_of_a_batch_that_nothing_proves_durable_are_not_spilled, scratch_dir_setup,
+                                        scratch_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_group_sees_what_the_one_under_way_has_decided, scratch_dir_setup,
+                                        scratch_dir_teardown),
+        cmocka_unit_test_setup_teardown(room_that_only_the_next_commit_can_make_is_waited_for, scratch_dir_setup,
                                         scratch_dir_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

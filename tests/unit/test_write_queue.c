@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 #include <errno.h>
@@ -44,7 +45,7 @@ static void a_full_book_refuses_a_request_whole(void **state)
     (void)state;
     struct write_queue *queue = write_queue_create(2);
     const char *const three_a[] = {"a", "a", "a"}, *const mixed[] = {"a", "b", "a", "b"};
-    uint32_t count;
+    struct draft_list taken = {0};
     struct submission *first = add(queue, 1, three_a, 3); /* arrives when the queue is not full: taken whole */
     assert_int_equal(first->undecided, 3);
     struct submission *second = add(queue, 2, mixed, 4);
@@ -55,15 +56,16 @@ static void a_full_book_refuses_a_request_whole(void **state)
     assert_int_equal(second->verdicts[3].code, 0);
     assert_int_equal(write_queue_count(queue), 5);
     assert_int_equal(write_queue_books(queue), 2);
-    const struct queued_draft *taken = write_queue_take(queue, 100, 1 << 20, &count);
-    assert_int_equal(count, 5);
-    assert_ptr_equal(taken[0].submission, first);
+    write_queue_take(queue, 100, 1 << 20, &taken);
+    assert_int_equal(taken.count, 5);
+    assert_ptr_equal(taken.drafts[0].submission, first);
     assert_int_equal(write_queue_books(queue), 0);
     struct submission *third = add(queue, 3, three_a, 3);
     assert_int_equal(third->undecided, 3);
     submission_free(first);
     submission_free(second);
     submission_free(third);
+    free(taken.drafts);
     write_queue_destroy(&queue);
 }
 
@@ -72,19 +74,21 @@ static void a_group_takes_so_many_of_each_book_in_order(void **state)
     (void)state;
     struct write_queue *queue = write_queue_create(1000);
     const char *const books[] = {"a", "b", "a", "a", "c", "a"};
-    uint32_t count, next_a = 0;
+    struct draft_list taken = {0};
+    uint32_t next_a = 0;
     struct submission *submission = add(queue, 7, books, 6);
     const uint32_t order_of_a[] = {0, 2, 3, 5};
     for (int group = 0; group < 2; group++) {
-        const struct queued_draft *taken = write_queue_take(queue, 2, 1 << 20, &count);
-        assert_int_equal(count, group == 0 ? 4 : 2);
-        for (uint32_t i = 0; i < count; i++)
-            if (taken[i].book.base[0] == 'a')
-                assert_int_equal(taken[i].index, order_of_a[next_a++]);
+        write_queue_take(queue, 2, 1 << 20, &taken);
+        assert_int_equal(taken.count, group == 0 ? 4 : 2);
+        for (uint32_t i = 0; i < taken.count; i++)
+            if (taken.drafts[i].book.base[0] == 'a')
+                assert_int_equal(taken.drafts[i].index, order_of_a[next_a++]);
     }
     assert_int_equal(next_a, 4);
     assert_int_equal(write_queue_count(queue), 0);
     submission_free(submission);
+    free(taken.drafts);
     write_queue_destroy(&queue);
 }
 
@@ -93,15 +97,16 @@ static void books_take_turns_when_a_group_is_full(void **state)
     (void)state;
     struct write_queue *queue = write_queue_create(1000);
     const char *const books[] = {"a", "a", "b", "b"};
-    uint32_t count;
+    struct draft_list taken = {0};
     struct submission *submission = add(queue, 7, books, 4);
     const char expected[] = {'a', 'b', 'a', 'b'};
     for (int group = 0; group < 4; group++) {
-        const struct queued_draft *taken = write_queue_take(queue, 10, 1, &count);
-        assert_int_equal(count, 1);
-        assert_int_equal(taken[0].book.base[0], expected[group]);
+        write_queue_take(queue, 10, 1, &taken);
+        assert_int_equal(taken.count, 1);
+        assert_int_equal(taken.drafts[0].book.base[0], expected[group]);
     }
     submission_free(submission);
+    free(taken.drafts);
     write_queue_destroy(&queue);
 }
 
