@@ -44,11 +44,13 @@ static void count_verdict(struct group_commit *c, const struct verdict *verdict)
 }
 
 /* Every draft of the group has its verdict: count them, and answer the submissions that are complete. */
-static void answer(struct group_commit *c, const struct draft_list *taken, bool wrote)
+static void answer(struct group_commit *c, const struct group *g, bool wrote)
 {
+    const struct draft_list *taken = &g->taken;
     for (uint32_t i = 0; i < taken->count; i++) {
         struct submission *s = taken->drafts[i].submission;
         count_verdict(c, &s->verdicts[taken->drafts[i].index]);
+        STAGE_TAKE_OVER(s->stages, g->stages);
         assert(s->undecided > 0);
         if (--s->undecided == 0)
             worker_links_answer(c->links, s);
@@ -57,11 +59,11 @@ static void answer(struct group_commit *c, const struct draft_list *taken, bool 
 }
 
 /* Nothing was decided and nothing written: the same key tried again later will do. */
-static void answer_unavailable(struct group_commit *c, const struct draft_list *taken)
+static void answer_unavailable(struct group_commit *c, const struct group *g)
 {
-    for (uint32_t i = 0; i < taken->count; i++)
-        taken->drafts[i].submission->verdicts[taken->drafts[i].index].code = VERDICT_UNAVAILABLE;
-    answer(c, taken, false);
+    for (uint32_t i = 0; i < g->taken.count; i++)
+        g->taken.drafts[i].submission->verdicts[g->taken.drafts[i].index].code = VERDICT_UNAVAILABLE;
+    answer(c, g, false);
 }
 
 static void commit_failed(const char *what, int error)
@@ -116,6 +118,8 @@ static int reserve(struct group_commit *c, const struct draft_list *taken)
 static void take(struct group_commit *c, struct group *g)
 {
     g->begin_ns = clock_monotonic_ns();
+    STAGE_CLEAR(g->stages);
+    STAGE_MARK(g->stages, STAGE_TAKEN);
     write_queue_take(c->queue, c->settings->write_batch_max, GROUP_BYTES_MAX, &g->taken);
 }
 
@@ -127,7 +131,7 @@ static void decide_group(struct group_commit *c, struct group *g)
         return;
     if (error == ENOSPC) {
         meet_full_disk(c);
-        answer_unavailable(c, &g->taken);
+        answer_unavailable(c, g);
         g->taken.count = 0;
         return;
     }
@@ -138,6 +142,7 @@ static void decide_group(struct group_commit *c, struct group *g)
         decide(c, &g->taken.drafts[i], g->now_us);
     g->event_count = store_event_count(c->store);
     g->decided = true;
+    STAGE_MARK(g->stages, STAGE_DECIDED);
 }
 
 /* Nothing is under way on the disk. */
@@ -161,12 +166,12 @@ static void write_rows(struct group_commit *c, const struct group *g)
 static void await_disk(struct group_commit *c, struct group *g)
 {
     g->sync_ns = 0;
-    if (g->event_count == 0)
-        return;
-    int error = log_writer_end(c->log, &g->sync_ns);
+    int error = g->event_count ? log_writer_end(c->log, &g->sync_ns) : 0;
     if (error)
         commit_failed("writing the log", error);
-    fast_count(&c->border->arbiter.fdatasync_duration, g->sync_ns);
+    if (g->event_count)
+        fast_count(&c->border->arbiter.fdatasync_duration, g->sync_ns);
+    STAGE_MARK(g->stages, STAGE_DURABLE);
 }
 
 /* A disk that has become slow makes every group slow: one line a second says as much. */
@@ -199,7 +204,8 @@ static void settle(struct group_commit *c, struct group *g)
         commit_failed("committing the index", error);
     if (wrote)
         atomic_store(&c->border->durable_position, g->end.position);
-    answer(c, &g->taken, wrote);
+    STAGE_MARK(g->stages, STAGE_SHOWN);
+    answer(c, g, wrote);
     size_count(&c->border->arbiter.group_size, g->taken.count);
     uint64_t duration_ns = clock_monotonic_ns() - g->begin_ns;
     fast_count(&c->border->arbiter.group_duration, duration_ns);

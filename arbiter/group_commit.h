@@ -22,6 +22,7 @@ struct group {
     struct log_mark end;  /* the log's, behind its batch */
     uint64_t begin_ns;
     uint64_t sync_ns;
+    STAGE_TIMES_FIELD
 };
 
 /* Zero-initialised but for what its user sets; ready after group_commit_prepare. */

@@ -139,6 +139,7 @@ void worker_links_answer(struct worker_links *l, struct submission *s)
     struct link *link = &l->link[s->worker];
     if (link->generation == s->worker_generation) {
         struct completion_head head = {.request_id = s->request_id, .count = s->count};
+        STAGE_COPY(head.stages, s->stages);
         buffer_clear(&l->answer);
         buffer_append(&l->answer, &head, sizeof head);
         buffer_append(&l->answer, s->verdicts, s->count * sizeof *s->verdicts);

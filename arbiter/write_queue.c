@@ -151,7 +151,7 @@ static int read_message(struct submission *s, struct queued_draft **drafts)
         return EBADMSG;
     s->kind = head.kind;
     s->request_id = head.request_id;
-    s->sent_ns = head.sent_ns;
+    STAGE_COPY(s->stages, head.stages);
     s->count = head.count;
     s->verdicts = must(calloc(s->count, sizeof *s->verdicts));
     *drafts = must(calloc(s->count, sizeof **drafts));

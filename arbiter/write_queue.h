@@ -22,7 +22,7 @@ struct submission {
     uint32_t worker_generation;
     enum submission_kind kind;
     uint64_t request_id;
-    uint64_t sent_ns;
+    STAGE_TIMES_FIELD
     uint32_t count;
     uint32_t undecided; /* verdicts still missing */
     struct verdict *verdicts;

@@ -17,6 +17,7 @@
 #include "common/digest.h"
 #include "common/ring.h"
 #include "common/settings.h"
+#include "common/stage_times.h"
 #include "common/uuid7.h"
 #include "common/verdict.h"
 
@@ -108,6 +109,7 @@ struct worker_counters {
     _Atomic uint64_t limits[LIMIT_COUNT_MAX]; /* clients that met one, by enum http_limit */
     _Atomic uint64_t events_sent;
     _Atomic uint64_t auth_failures; /* requests without a token that was accepted */
+    STAGE_SUMS_FIELD
 };
 
 #define ADDRESS_PLACE_COUNT 4096

@@ -10,7 +10,6 @@
 #include <msgpack.h>
 
 #include "common/msgpack_reader.h"
-#include "common/rfc3339.h"
 
 void submission_begin(struct buffer *out, enum submission_kind kind, uint32_t count, uint64_t request_id,
                       uint64_t arbiter_epoch)
@@ -20,8 +19,8 @@ void submission_begin(struct buffer *out, enum submission_kind kind, uint32_t co
         .count = count,
         .request_id = request_id,
         .arbiter_epoch = arbiter_epoch,
-        .sent_ns = clock_monotonic_ns(),
     };
+    STAGE_MARK(head.stages, STAGE_BEGUN);
     buffer_clear(out);
     buffer_append(out, &head, sizeof head);
 }

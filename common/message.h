@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/draft.h"
+#include "common/stage_times.h"
 #include "common/verdict.h"
 
 enum submission_kind { SUBMISSION_POST = 1, SUBMISSION_ASSET = 2, SUBMISSION_ACCOUNT = 3 };
@@ -20,16 +21,17 @@ struct submission_head {
     uint32_t count;
     uint64_t request_id;    /* the worker's own, never used twice within a worker's life */
     uint64_t arbiter_epoch; /* border.h; a submission of another epoch is dropped unanswered */
-    uint64_t sent_ns;       /* CLOCK_MONOTONIC */
+    STAGE_TIMES_FIELD
 };
-_Static_assert(sizeof(struct submission_head) == 32, "crosses the process border");
+_Static_assert(sizeof(struct submission_head) == 24 + STAGE_TIMES_BYTES, "crosses the process border");
 
 struct completion_head {
     uint64_t request_id;
     uint32_t count;
     uint32_t reserved;
+    STAGE_TIMES_FIELD
 };
-_Static_assert(sizeof(struct completion_head) == 16, "crosses the process border");
+_Static_assert(sizeof(struct completion_head) == 16 + STAGE_TIMES_BYTES, "crosses the process border");
 
 #define SUBMISSION_MAX_BYTES ((3u << 20) + sizeof(struct submission_head))
 

@@ -247,6 +247,30 @@ static void write_commits(struct buffer *out, const struct arbiter_counters *arb
                           &arbiter->fdatasync_duration);
 }
 
+#ifdef TALEA_STAGE_TIMES
+static void write_stages(struct buffer *out, const struct border *border)
+{
+    static const char name[] = "talea_stage_seconds_total";
+    static const char *const stages[STAGE_TIME_COUNT] = {
+        [STAGE_SENT] = "read",      [STAGE_TAKEN] = "queued", [STAGE_DECIDED] = "decide",
+        [STAGE_DURABLE] = "sync",   [STAGE_SHOWN] = "show",   [STAGE_DELIVERED] = "deliver",
+    };
+    metric_counter(out, "talea_stage_submissions_total", "Requests whose stages are summed.",
+                   SUM(border, stages.submissions));
+    metric_family(out, name, "counter", "Time that they spent in each stage.");
+    for (int moment = STAGE_SENT; moment < STAGE_TIME_COUNT; moment++) {
+        buffer_printf(out, "%s{stage=\"%s\"} ", name, stages[moment]);
+        metric_seconds(out, SUM(border, stages.sum_ns[moment]));
+        buffer_append_string(out, "\n");
+    }
+}
+#else
+static void write_stages(struct buffer *out, const struct border *border)
+{
+    (void)out, (void)border;
+}
+#endif
+
 static void write_arbiter(struct buffer *out, const struct border *border)
 {
     metric_gauge(out, "talea_arbiter_up", "1 while the arbiter takes posts.",
@@ -310,6 +334,7 @@ void handle_get_metrics(struct exchange *e)
     metric_counter(out, "talea_events_sent_total", "Events sent over event streams.", SUM(border, events_sent));
     write_workers(out, border);
     write_commits(out, &border->arbiter);
+    write_stages(out, border);
     write_arbiter(out, border);
     write_ledger(out, border);
     process_metrics_write(out, border);

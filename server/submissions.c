@@ -135,6 +135,7 @@ struct waiting *submissions_send(struct submissions *s, uint64_t deadline_ns, su
     /* Half of the ring, so that a record that does not fit before its end may skip there. */
     if (s->reserved_bytes + room > COMPLETION_RING_BYTES / 2 && s->waiting)
         return NULL;
+    STAGE_MARK(((struct submission_head *)(void *)s->message.base)->stages, STAGE_SENT);
     if (ring_put(&s->out, s->message.base, s->message.len) != 0)
         return NULL;
     struct waiting *waiting = must(malloc(sizeof *waiting));
@@ -170,6 +171,13 @@ static void end(struct submissions *s, struct waiting *waiting, enum submission_
         done(context, how, verdicts);
 }
 
+static void take_verdicts(struct submissions *s, struct waiting *w, struct completion_head *head)
+{
+    STAGE_MARK(head->stages, STAGE_DELIVERED);
+    STAGE_SUM_UP(s->slot->counters.stages, head->stages);
+    end(s, w, SUBMISSION_DECIDED, (const struct verdict *)(s->completion.base + sizeof *head));
+}
+
 /* Completions come nearly in the order of sending, so the search ends early. */
 static void deliver(struct submissions *s)
 {
@@ -183,7 +191,7 @@ static void deliver(struct submissions *s)
         if (w->request_id != head.request_id)
             continue;
         if (head.count == w->count && s->completion.len == sizeof head + head.count * sizeof(struct verdict))
-            end(s, w, SUBMISSION_DECIDED, (const struct verdict *)(s->completion.base + sizeof head));
+            take_verdicts(s, w, &head);
         return;
     }
 }
