@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,21 +15,11 @@
 #include "tests/bench/say.h"
 #include "tests/bench/scenarios.h"
 
-/* What reads its own command line, and shares only the program's name. */
-static const struct part {
-    const char *name;
-    int (*run)(int argc, char **argv);
-} parts[] = {
-    {"plot", plot_command},
-    {NULL, NULL},
-};
-
-static const struct part *find_part(const char *name)
+/* It reads its own command line, and shares only the program's name. */
+static bool is_for_plot(int argc, char **argv)
 {
-    for (const struct part *part = parts; part->name; part++)
-        if (name && strcmp(part->name, name) == 0)
-            return part;
-    return NULL;
+    int at = argc > 2 && strcmp(argv[1], "help") == 0 ? 2 : 1;
+    return argc > at && strcmp(argv[at], PLOT_WORD) == 0;
 }
 
 static void on_signal(int number)
@@ -87,9 +78,8 @@ int main(int argc, char **argv)
 {
     struct options options;
     struct arguments arguments = {0}, globals = {0};
-    const struct part *part = find_part(argc > 1 ? argv[1] : NULL);
-    if (part)
-        return part->run(argc - 1, argv + 1);
+    if (is_for_plot(argc, argv))
+        return flush_output(plot_command(argc, argv));
     int status = options_read(argc, argv, &options, &arguments, &globals);
     if (status == COMMAND_LINE_GO_ON) {
         catch_signals();

@@ -8,6 +8,7 @@
 
 #include "tests/bench/outcomes.h"
 #include "tests/bench/plan.h"
+#include "tests/bench/plot.h"
 #include "tests/bench/say.h"
 
 #define FLAG(flag, value, text, ...)                                                                         \
@@ -17,7 +18,7 @@
 
 static const struct flag global_flags[] = {
     FLAG("--accounts", "N", "accounts of each book; a draft takes two at random (2)"),
-    FLAG("--bare", NULL, "the server knows POST /v1/transactions alone: no set-up, no verification"),
+    FLAG("--bare", NULL, "the server takes posts and knows no more of a ledger: no set-up, no verification"),
     FLAG("--batch", "N", "drafts in a request of batch and fill (50)"),
     FLAG("--books", "N", "books that posts go to by turns (1; books: 64)"),
     FLAG("--connections", "N", "connections, each with one request at a time (64; overload: 1024, fill: 4)"),
@@ -43,8 +44,10 @@ static const struct flag global_flags[] = {
     [number] = {                                                                                             \
         .words = {word}, .help = text                                                                        \
     }
-/* By enum scenario. */
-static const struct command commands[SCENARIO_COUNT] = {
+/* By enum scenario; behind them what is listed here and read elsewhere. */
+#define PLOT SCENARIO_COUNT
+#define COMMAND_COUNT (SCENARIO_COUNT + 1)
+static const struct command commands[COMMAND_COUNT] = {
     SCENARIO(SCENARIO_POST, "post", "single posts to one book"),
     SCENARIO(SCENARIO_BOOKS, "books", "single posts to many books"),
     SCENARIO(SCENARIO_BATCH, "batch", "batches of drafts"),
@@ -58,12 +61,13 @@ static const struct command commands[SCENARIO_COUNT] = {
     SCENARIO(SCENARIO_TAIL, "tail", "posts to one book, and streams of its events"),
     SCENARIO(SCENARIO_EMPTY, "empty", "a GET that costs nothing"),
     SCENARIO(SCENARIO_FILL, "fill", "load --events transactions, as fast as it goes"),
+    SCENARIO(PLOT, PLOT_WORD, PLOT_HELP),
 };
 static const struct program program = {
     .name = "talea-bench",
     .summary = "load a talea ledger, measure it, and prove what it answered",
     .commands = commands,
-    .command_count = SCENARIO_COUNT,
+    .command_count = COMMAND_COUNT,
     .global_flags = global_flags,
 };
 
@@ -199,6 +203,10 @@ int options_read(int argc, char **argv, struct options *o, struct arguments *arg
     int status = command_line_read(&program, argc, argv, &command, arguments, globals);
     if (status != COMMAND_LINE_GO_ON)
         return status;
+    if (command == &commands[PLOT]) {
+        say("plot comes first, and has options of its own; see talea-bench help plot");
+        return COMMAND_LINE_WRONG;
+    }
     set_defaults(o, (enum scenario)(command - commands));
     take_words(globals, o);
     bool wrong = read_counts(globals, o) != 0 || read_sets(globals, o) != 0 || check_together(o) != 0;

@@ -1,22 +1,37 @@
 #include "tests/bench/plot.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/command_line.h"
 #include "tests/bench/plot_data.h"
 #include "tests/bench/plot_svg.h"
 
 /* As talea-bench(1) has them. */
 #define STATUS_DONE 0
-#define STATUS_USAGE 2
 #define STATUS_FAILED 3
 
-static const char usage[] = "usage: talea-bench plot FILE.jsonl --out FILE.svg [--title T] [--x FIELD] "
-                            "[--y FIELD[,FIELD...]] [--by FIELD]\n";
+static const struct command command = {
+    .words = {PLOT_WORD},
+    .operand = "FILE",
+    .help = PLOT_HELP,
+    .flags = {{.name = "--out", .metavar = "FILE", .help = "the SVG to write", .required = true},
+              {.name = "--title", .metavar = "TEXT", .help = "stands above the chart"},
+              {.name = "--x", .metavar = "FIELD", .help = "what lies along the horizontal axis (per_s)"},
+              {.name = "--y", .metavar = "FIELD,...", .help = "what is drawn against it, up to four (p50,p99)"},
+              {.name = "--by", .metavar = "FIELD", .help = "runs with the same value here are joined by one line"}},
+};
+static const struct flag no_flags[] = {{0}};
+static const struct program program = {
+    .name = "talea-bench",
+    .summary = PLOT_HELP,
+    .commands = &command,
+    .command_count = 1,
+    .global_flags = no_flags,
+};
 
 struct request {
     const char *in, *out, *title;
@@ -39,33 +54,18 @@ static bool cut(struct request *r)
     return r->choice.y_count > 0;
 }
 
-static bool read_request(int argc, char **argv, struct request *r)
+static int read_request(const struct arguments *given, struct request *r)
 {
-    static const struct option known[] = {{"out", required_argument, NULL, 'o'},
-                                          {"title", required_argument, NULL, 't'},
-                                          {"x", required_argument, NULL, 'x'},
-                                          {"y", required_argument, NULL, 'y'},
-                                          {"by", required_argument, NULL, 'b'},
-                                          {0}};
-    const char *y = "p50,p99";
-    optind = 0; /* it may be called more than once in a process */
-    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        if (option == 'o')
-            r->out = optarg;
-        else if (option == 't')
-            r->title = optarg;
-        else if (option == 'x')
-            r->choice.x = optarg;
-        else if (option == 'y')
-            y = optarg;
-        else if (option == 'b')
-            r->choice.by = optarg;
-        else
-            return false;
-    }
+    const char *x = argument(given, "--x"), *y = argument(given, "--y") ? argument(given, "--y") : "p50,p99";
+    *r = (struct request){.in = given->operand, .out = argument(given, "--out"), .title = argument(given, "--title")};
+    r->choice.x = x ? x : "per_s";
+    r->choice.by = argument(given, "--by");
     r->y = strdup(y);
-    r->in = argv[optind];
-    return r->y && r->out && argc == optind + 1 && cut(r);
+    if (r->y && cut(r))
+        return 0;
+    fprintf(stderr, "talea-bench: plot: --y '%s': expected up to %d fields, all of them latencies or none\n", y,
+            PLOT_MEASURES_MAX);
+    return EINVAL;
 }
 
 static int write_file(const char *path, struct bytes bytes)
@@ -103,12 +103,14 @@ static int draw(const struct request *r)
 
 int plot_command(int argc, char **argv)
 {
-    struct request request = {.choice = {.x = "per_s"}};
-    int status = STATUS_USAGE;
-    if (read_request(argc, argv, &request))
-        status = draw(&request);
-    else
-        fputs(usage, stderr);
+    const struct command *found;
+    struct arguments given = {0}, none = {0};
+    struct request request = {0};
+    int status = command_line_read(&program, argc, argv, &found, &given, &none);
+    if (status == COMMAND_LINE_GO_ON)
+        status = read_request(&given, &request) ? COMMAND_LINE_WRONG : draw(&request);
     free(request.y);
+    arguments_free(&given);
+    arguments_free(&none);
     return status;
 }

@@ -13,7 +13,10 @@
  * --y, through its runs in the order of the file.
  */
 
-/* argv[0] is "plot". An exit status; what went wrong was said in one line on stderr. */
+#define PLOT_WORD "plot"
+#define PLOT_HELP "draw the runs in a file, a line of JSON each, as a chart in SVG"
+
+/* The whole command line, with `plot` or `help plot` first. An exit status; what went wrong was said in one line. */
 int plot_command(int argc, char **argv);
 
 #endif

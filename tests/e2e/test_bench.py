@@ -245,18 +245,80 @@ def test_a_token_is_not_taken_from_the_command_line():
     assert done.returncode == 2 and "s3cret" not in done.stderr
 
 
-def test_scenarios_options_and_members_are_in_the_page():
+def page_and_plot():
+    """The manual page in two parts: what is of the scenarios, and what is of plot."""
     with open(os.path.join(SOURCE, "man", "talea-bench.1")) as f:
         page = f.read()
+    plot = re.search(r"^\.Sh PLOT\n.*?(?=^\.Sh )", page, re.M | re.S)
+    return page[:plot.start()] + page[plot.end():], plot.group()
+
+
+def options_said(said):
+    return {name: bool(value) for name, value in re.findall(r"^  --([a-z-]+)( [A-Z][A-Z=,.]+| [A-Z]\b)?", said, re.M)}
+
+
+def options_paged(page):
+    return {name: bool(value) for name, value in re.findall(r"^\.It (?:Fl h , )?Fl Fl ([a-z-]+)( Ar)?", page, re.M)}
+
+
+def test_scenarios_and_options_are_in_the_page():
+    page, _ = page_and_plot()
     said = run("--help").stdout
-    scenarios = set(re.findall(r"^  ([a-z][a-z-]*) ", said, re.M)) - {"help"}
+    scenarios = set(re.findall(r"^  ([a-z][a-z-]*) ", said, re.M)) - {"help", "plot"}
     assert scenarios == set(POSTING + READING + ["empty", "fill"])
     assert scenarios == set(re.findall(r"^\.It Cm ([a-z-]+)$", page, re.M))
-    page = re.sub(r"^\.Sh PLOT\n.*?(?=^\.Sh )", "", page, flags=re.M | re.S)  # what plot takes, it says itself
-    shown = dict(re.findall(r"^  --([a-z-]+)( [A-Z=]+)?", said, re.M))
-    paged = dict(re.findall(r"^\.It (?:Fl h , )?Fl Fl ([a-z-]+)( Ar)?", page, re.M))
-    assert paged.pop("help") == paged.pop("version") == ""
-    assert {name: bool(value) for name, value in shown.items()} == {name: bool(value) for name, value in paged.items()}
+    paged = options_paged(page)
+    assert paged.pop("help") is paged.pop("version") is False
+    assert options_said(said) == paged
+
+
+def test_plot_is_listed_and_its_options_are_in_the_page():
+    page, plot = page_and_plot()
+    assert re.search(r"^  plot +\w+", run("help").stdout, re.M)
+    said = run("help", "plot")
+    assert said.returncode == 0 and said.stdout == run("plot", "--help").stdout
+    options = options_said(said.stdout)
+    assert options and options == options_paged(plot)
+    synopsis = re.search(r"^\.Cm plot\n(.*?)^\.Nm", page, re.M | re.S).group(1)
+    assert set(re.findall(r"Fl Fl ([a-z-]+)", synopsis)) == set(options)
+
+
+@pytest.mark.parametrize("option", ["accounts", "batch", "books", "connections", "events", "rate", "seconds",
+                                    "subscribers", "threads", "warmup"])
+def test_what_a_number_may_be_is_in_the_page_as_it_is_said(option):
+    page, _ = page_and_plot()
+    done = run("post", f"--{option}", "-1")
+    bounds = re.fullmatch(rf"talea-bench: --{option} '-1': .* number from (\S+ to \d+)\n", done.stderr)
+    assert done.returncode == 2 and bounds, done.stderr
+    item = re.search(rf"^\.It Fl Fl {option} Ar N\n(.*?)^\.(?:It|El)", page, re.M | re.S).group(1)
+    assert re.search(rf"\b{re.escape(bounds.group(1))}\b", item.replace("\n", " ")), (bounds.group(1), item)
+
+
+def test_plot_draws_what_json_printed(tmp_path):
+    runs, chart = tmp_path / "runs.jsonl", tmp_path / "chart.svg"
+    with open(runs, "w") as f:
+        for connections in ("2", "4"):
+            f.write(run("empty", *SHORT, "--connections", connections, *own(tmp_path)).stdout)
+    done = run("plot", str(runs), f"--out={chart}", "--x", "connections", "--y", "per_s", "--title", "Empty <1>")
+    assert done.returncode == 0 and done.stdout == done.stderr == ""
+    assert chart.read_text().count("<circle") == 2 and "Empty &lt;1&gt;" in chart.read_text()
+
+
+@pytest.mark.parametrize("status, arguments, words", [
+    (2, [], "plot needs FILE"), (2, ["runs"], "--out is required"), (2, ["runs", "--out", "o", "--no"], "unknown"),
+    (2, ["runs", "--out", "o", "--y", "per_s,p50"], "--y 'per_s,p50'"), (2, ["a", "b", "--out", "o"], "unexpected 'b'"),
+    (3, ["/nowhere/runs", "--out", "o"], "/nowhere/runs: No such file"),
+])
+def test_plot_says_in_one_line_what_is_wrong(status, arguments, words, tmp_path):
+    done = run("plot", *arguments, cwd=tmp_path)
+    assert done.returncode == status and done.stderr.count("\n") == 1 and words in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_plot_takes_no_options_of_a_scenario():
+    assert run("plot", "runs", "--out", "o", "--seconds", "1").returncode == 2
+    assert run("--seconds", "1", "plot").stderr == (
+        "talea-bench: plot comes first, and has options of its own; see talea-bench help plot\n")
 
 
 def test_the_members_of_its_json_are_in_the_page(tmp_path):

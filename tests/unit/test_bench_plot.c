@@ -28,9 +28,9 @@ static void write_runs(const char *runs)
 /* Draws runs.jsonl, and keeps the chart in `svg`; empty when there is none. */
 static int draw(const char *option, const char *value)
 {
-    char *argv[] = {"plot", "runs.jsonl", "--out", "runs.svg", (char *)option, (char *)value, NULL};
+    char *argv[] = {"talea-bench", "plot", "runs.jsonl", "--out", "runs.svg", (char *)option, (char *)value, NULL};
     unlink("runs.svg");
-    int status = plot_command(option ? 6 : 4, argv);
+    int status = plot_command(option ? 7 : 5, argv);
     FILE *file = fopen("runs.svg", "r");
     size_t length = file ? fread(svg, 1, sizeof svg - 1, file) : 0;
     svg[length] = '\0';
@@ -109,10 +109,10 @@ static void test_a_rate_is_drawn_from_zero(void **state)
     double x[8], y[8];
     (void)state;
     write_runs("{\"workers\":1,\"per_s\":10000}\n{\"workers\":2,\"per_s\":20000}\n{\"workers\":4,\"per_s\":40000}");
-    char *argv[] = {"plot", "runs.jsonl", "--out", "runs.svg", "--x", "workers", "--y", "per_s", NULL};
-    assert_int_equal(plot_command(8, argv), 0);
+    char *argv[] = {"talea-bench", "plot", "runs.jsonl", "--out", "runs.svg", "--x", "workers", "--y", "per_s", NULL};
+    assert_int_equal(plot_command(9, argv), 0);
     assert_int_equal(draw(NULL, NULL), 3); /* by default it is p50 and p99 over per_s, of which there are none */
-    assert_int_equal(plot_command(8, argv), 0);
+    assert_int_equal(plot_command(9, argv), 0);
     FILE *file = fopen("runs.svg", "r");
     svg[fread(svg, 1, sizeof svg - 1, file)] = '\0';
     fclose(file);
