@@ -20,6 +20,7 @@ static const struct command command = {
     .help = PLOT_HELP,
     .flags = {{.name = "--out", .metavar = "FILE", .help = "the SVG to write", .required = true},
               {.name = "--title", .metavar = "TEXT", .help = "stands above the chart"},
+              {.name = "--caption", .metavar = "TEXT", .help = "stands below it, in as many lines as it needs"},
               {.name = "--x", .metavar = "FIELD", .help = "what lies along the horizontal axis (per_s)"},
               {.name = "--y", .metavar = "FIELD,...", .help = "what is drawn against it, up to four (p50,p99)"},
               {.name = "--by", .metavar = "FIELD", .help = "runs with the same value here are joined by one line"}},
@@ -34,7 +35,7 @@ static const struct program program = {
 };
 
 struct request {
-    const char *in, *out, *title;
+    const char *in, *out, *title, *caption;
     char *y; /* cut into pieces, which the choice points to */
     struct plot_choice choice;
 };
@@ -58,6 +59,7 @@ static int read_request(const struct arguments *given, struct request *r)
 {
     const char *x = argument(given, "--x"), *y = argument(given, "--y") ? argument(given, "--y") : "p50,p99";
     *r = (struct request){.in = given->operand, .out = argument(given, "--out"), .title = argument(given, "--title")};
+    r->caption = argument(given, "--caption");
     r->choice.x = x ? x : "per_s";
     r->choice.by = argument(given, "--by");
     r->y = strdup(y);
@@ -94,7 +96,7 @@ static int draw(const struct request *r)
         fclose(file);
     if (error)
         return STATUS_FAILED;
-    plot_svg(&data, &r->choice, r->title, &svg);
+    plot_svg(&data, &r->choice, r->title, r->caption, &svg);
     error = write_file(r->out, buffer_bytes(&svg));
     buffer_free(&svg);
     plot_data_free(&data);

@@ -4,13 +4,14 @@
  * `talea-bench plot`: draws the runs in a file of JSON lines, as --json prints
  * them, as a line chart in SVG.
  *
- *   plot FILE.jsonl --out FILE.svg [--title T] [--x FIELD] [--y FIELD[,FIELD...]] [--by FIELD]
+ *   plot FILE.jsonl --out FILE.svg [--title T] [--caption T] [--x FIELD] [--y FIELD[,FIELD...]] [--by FIELD]
  *
  * A FIELD is a number of the line (`per_s`, `connections`, and any other that
  * was added, as `workers`), one of its latencies (`p50`), or one within another
  * object (`event_delay_us.p99`). Latencies are drawn in milliseconds, on a
  * logarithmic axis. There is a line for each value of the field --by and each
- * --y, through its runs in the order of the file.
+ * --y, through its runs in the order of the file; those with the same --x are one
+ * point, their median.
  */
 
 #define PLOT_WORD "plot"

@@ -51,6 +51,18 @@ void plot_axis_fit(struct plot_axis *axis, bool logarithmic, double least, doubl
         fit_linear(axis, most);
 }
 
+void plot_axis_mark(struct plot_axis *axis, const double *values, size_t count, double apart)
+{
+    axis->tick_count = 0;
+    if (!axis->logarithmic)
+        add_tick(axis, 0);
+    for (size_t i = 0; i < count; i++) {
+        double last = axis->tick_count ? plot_axis_place(axis, axis->ticks[axis->tick_count - 1]) : -1;
+        if (plot_axis_place(axis, values[i]) >= last + apart)
+            add_tick(axis, values[i]);
+    }
+}
+
 double plot_axis_place(const struct plot_axis *axis, double value)
 {
     if (!axis->logarithmic)

@@ -99,6 +99,44 @@ static int read_run(struct plot_data *data, const char *text, size_t number, con
     return status ? EINVAL : 0;
 }
 
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of the y of all runs from `first` on that share its x. `values` is room for them. */
+static double median_from(const struct plot_point *first, const struct plot_point *end, struct buffer *values)
+{
+    buffer_clear(values);
+    for (const struct plot_point *point = first; point < end; point++)
+        if (point->x == first->x)
+            buffer_append(values, &point->y, sizeof point->y);
+    double *sorted = (double *)(void *)values->base;
+    size_t count = values->len / sizeof *sorted;
+    qsort(sorted, count, sizeof *sorted, compare);
+    return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
+}
+
+/* Runs with the same x are one point, where the first of them stood. */
+static void merge_runs(struct plot_line *line)
+{
+    struct plot_point *points = (struct plot_point *)(void *)line->points.base;
+    size_t count = plot_line_count(line), kept = 0;
+    struct buffer values = {0};
+    for (size_t i = 0; i < count; i++) {
+        size_t k = 0;
+        while (k < kept && points[k].x != points[i].x)
+            k++;
+        if (k < kept)
+            continue;
+        double middle = median_from(&points[i], points + count, &values);
+        points[kept++] = (struct plot_point){points[i].x, middle};
+    }
+    line->points.len = kept * sizeof *points;
+    buffer_free(&values);
+}
+
 int plot_data_read(FILE *file, const struct plot_choice *choice, struct plot_data *out, char *error,
                    size_t error_size)
 {
@@ -112,6 +150,8 @@ int plot_data_read(FILE *file, const struct plot_choice *choice, struct plot_dat
             status = read_run(out, text, number, choice, error, error_size);
     }
     free(text);
+    for (size_t i = 0; i < out->count; i++)
+        merge_runs(&out->lines[i]);
     if (status == 0 && ferror(file)) {
         snprintf(error, error_size, "cannot read: %s", strerror(errno));
         status = EINVAL;

@@ -47,7 +47,8 @@ bool plot_is_latency(const char *field);
 
 /*
  * Reads all lines of `file`. A run without one of the fields, or with null
- * there, has no point for it. 0 with *out to be freed by plot_data_free, or
+ * there, has no point for it; runs of one line with the same x have one point,
+ * their median. 0 with *out to be freed by plot_data_free, or
  * EINVAL and one line in `error`; nothing to draw is EINVAL, too.
  */
 int plot_data_read(FILE *file, const struct plot_choice *choice, struct plot_data *out, char *error,

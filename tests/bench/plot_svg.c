@@ -15,13 +15,17 @@
 #define LETTER_WIDTH 7 /* of sans-serif at 12 pixels, on the wide side */
 #define LEGEND_SAMPLE 34
 #define COLOURS 8
+#define MARKED_MAX 10  /* so many different x are marked on their axis, each where it is */
+#define MARK_APART 28  /* pixels that two marks keep between them, for their labels */
+#define CAPTION_ROW 16
+#define CAPTION_LETTERS 104 /* of a line, of sans-serif at 11 pixels */
 #define WIDE_RANGE 20 /* counts, as of connections, whose greatest is so many times their least: by their logarithm */
 
 /* A colour for a group, a pattern for a measure. Colours that colour-blind readers tell apart, too (Okabe, Ito). */
 static const char style[] =
     "<style>\n"
     "svg{font-family:system-ui,sans-serif;font-size:12px}\n"
-    ".page{fill:#fff}text{fill:#24292f}.title{font-size:15px;font-weight:600}\n"
+    ".page{fill:#fff}text{fill:#24292f}.title{font-size:15px;font-weight:600}.caption{font-size:11px}\n"
     ".grid{stroke:#d0d7de;stroke-width:1}.axis{stroke:#57606a;stroke-width:1}\n"
     ".line{fill:none;stroke-width:2;stroke-linejoin:round}.m1{stroke-dasharray:6 3}.m2{stroke-dasharray:2 3}\n"
     ".m3{stroke-dasharray:9 3 2 3}\n"
@@ -40,9 +44,9 @@ struct drawing {
     double top;
 };
 
-static void escape(struct buffer *out, const char *text)
+static void escape_bytes(struct buffer *out, const char *text, size_t length)
 {
-    for (; *text; text++) {
+    for (const char *end = text + length; text < end; text++) {
         if (*text == '&')
             buffer_append_string(out, "&amp;");
         else if (*text == '<')
@@ -52,6 +56,11 @@ static void escape(struct buffer *out, const char *text)
         else
             buffer_append(out, (unsigned char)*text < 0x20 ? " " : text, 1);
     }
+}
+
+static void escape(struct buffer *out, const char *text)
+{
+    escape_bytes(out, text, strlen(text));
 }
 
 static double x_of(const struct drawing *d, double value)
@@ -72,6 +81,35 @@ static bool is_rate(const char *field)
     return strcmp(field, "rate") == 0 || strstr(field, "per_s") != NULL;
 }
 
+/* Of up to `room` different x; one more when there are more. */
+static size_t different_x(const struct plot_data *data, double *x, size_t room)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < data->count; i++) {
+        const struct plot_point *points = plot_line_points(&data->lines[i]);
+        for (size_t k = 0; k < plot_line_count(&data->lines[i]); k++) {
+            size_t at = 0;
+            while (at < count && x[at] < points[k].x)
+                at++;
+            if (at < count && x[at] == points[k].x)
+                continue;
+            if (count == room)
+                return room + 1;
+            memmove(x + at + 1, x + at, (count++ - at) * sizeof *x);
+            x[at] = points[k].x;
+        }
+    }
+    return count;
+}
+
+static void mark_x(struct drawing *d)
+{
+    double x[MARKED_MAX];
+    size_t count = different_x(d->data, x, MARKED_MAX);
+    if (count > 1 && count <= MARKED_MAX && !is_rate(d->choice->x))
+        plot_axis_mark(&d->x, x, count, (double)MARK_APART / (WIDTH - LEFT - RIGHT));
+}
+
 static void fit_axes(struct drawing *d)
 {
     struct plot_point least = {INFINITY, INFINITY}, most = {0, 0};
@@ -84,6 +122,7 @@ static void fit_axes(struct drawing *d)
     }
     plot_axis_fit(&d->x, !is_rate(d->choice->x) && most.x >= WIDE_RANGE * least.x, least.x, most.x);
     plot_axis_fit(&d->y, plot_is_latency(d->choice->y[0]), least.y, most.y);
+    mark_x(d);
 }
 
 static const char *words_for(const char *field)
@@ -96,6 +135,11 @@ static const char *words_for(const char *field)
         if (strcmp(field, words[i][0]) == 0)
             return words[i][1];
     return field;
+}
+
+static const char *scale_of(const struct plot_axis *axis)
+{
+    return axis->logarithmic ? " (logarithmic)" : "";
 }
 
 static void draw_x_axis(const struct drawing *d)
@@ -111,7 +155,7 @@ static void draw_x_axis(const struct drawing *d)
     buffer_printf(d->out, "<path class=\"axis\" d=\"M%d %dH%d\"/>", LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT);
     buffer_printf(d->out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 14);
     escape(d->out, words_for(d->choice->x));
-    buffer_append_string(d->out, plot_is_latency(d->choice->x) ? ", ms</text>\n" : "</text>\n");
+    buffer_printf(d->out, "%s%s</text>\n", plot_is_latency(d->choice->x) ? ", ms" : "", scale_of(&d->x));
 }
 
 static void name_y_axis(const struct drawing *d)
@@ -122,7 +166,7 @@ static void name_y_axis(const struct drawing *d)
         buffer_append_string(d->out, "latency, ms");
     else
         escape(d->out, words_for(d->choice->y[0]));
-    buffer_append_string(d->out, "</text>\n");
+    buffer_printf(d->out, "%s</text>\n", scale_of(&d->y));
 }
 
 static void draw_y_axis(const struct drawing *d)
@@ -204,21 +248,58 @@ static int legend(const struct drawing *d, int top, bool draw)
     return y + LEGEND_ROW - top;
 }
 
-void plot_svg(const struct plot_data *data, const struct plot_choice *choice, const char *title, struct buffer *out)
+/* --- the caption --- */
+
+/* The bytes of its next line: up to the last space that leaves it short enough. */
+static size_t caption_line(const char *text)
+{
+    size_t length = strlen(text), at = CAPTION_LETTERS;
+    if (length <= CAPTION_LETTERS)
+        return length;
+    while (at > 0 && text[at] != ' ')
+        at--;
+    if (at > 0)
+        return at;
+    for (at = CAPTION_LETTERS; at > 1 && ((unsigned char)text[at] & 0xc0) == 0x80; at--)
+        ; /* a letter in UTF-8 stays whole */
+    return at;
+}
+
+/* Draws it below the chart, or only finds out how high it is. */
+static int caption(const struct drawing *d, const char *text, bool draw)
+{
+    int height = 0;
+    while (text && *text) {
+        size_t length = caption_line(text);
+        if (draw) {
+            buffer_printf(d->out, "<text class=\"caption\" x=\"%d\" y=\"%d\">", LEFT, HEIGHT + height + 8);
+            escape_bytes(d->out, text, length);
+            buffer_append_string(d->out, "</text>\n");
+        }
+        text += length;
+        text += strspn(text, " ");
+        height += CAPTION_ROW;
+    }
+    return height;
+}
+
+void plot_svg(const struct plot_data *data, const struct plot_choice *choice, const char *title, const char *words,
+              struct buffer *out)
 {
     struct drawing d = {.data = data, .choice = choice, .out = out};
+    int height = HEIGHT + caption(&d, words, false);
     int legend_top = title ? TITLE_HEIGHT : 8;
     d.top = legend_top + legend(&d, legend_top, false) + 10;
     fit_axes(&d);
     buffer_printf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\">\n", WIDTH,
-                  HEIGHT);
+                  height);
     if (title) {
         buffer_append_string(out, "<title>");
         escape(out, title);
         buffer_append_string(out, "</title>\n");
     }
     buffer_append_string(out, style);
-    buffer_printf(out, "<rect class=\"page\" width=\"%d\" height=\"%d\"/>\n", WIDTH, HEIGHT);
+    buffer_printf(out, "<rect class=\"page\" width=\"%d\" height=\"%d\"/>\n", WIDTH, height);
     if (title) {
         buffer_printf(out, "<text class=\"title\" x=\"%d\" y=\"24\">", LEFT);
         escape(out, title);
@@ -229,5 +310,6 @@ void plot_svg(const struct plot_data *data, const struct plot_choice *choice, co
     for (size_t i = 0; i < data->count; i++)
         draw_line(&d, i);
     (void)legend(&d, legend_top, true);
+    (void)caption(&d, words, true);
     buffer_append_string(out, "</svg>\n");
 }

@@ -4,7 +4,8 @@
 #include "common/buffer.h"
 #include "tests/bench/plot_data.h"
 
-/* Appends the document. title NULL: none. */
-void plot_svg(const struct plot_data *data, const struct plot_choice *choice, const char *title, struct buffer *out);
+/* Appends the document. title, and caption, which stands below in as many lines as it needs: NULL: none. */
+void plot_svg(const struct plot_data *data, const struct plot_choice *choice, const char *title, const char *caption,
+              struct buffer *out);
 
 #endif

@@ -82,14 +82,20 @@ def processor():
         return next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), platform.machine())
 
 
+def machine(bench):
+    return (f"{os.cpu_count()} cores ({processor()}), Linux {platform.release()}, "
+            f"{first_line(['stat', '-f', '-c', '%T', bench.folder])}; the load on the same cores.")
+
+
+def version():
+    return first_line(["git", "-C", HERE, "describe", "--always", "--dirty"])
+
+
 def conditions(bench, disk):
     shares = sorted(bench.load_shares) or [0]
-    return (f"{os.cpu_count()} cores ({processor()}), Linux {platform.release()}, "
-            f"{first_line(['stat', '-f', '-c', '%T', bench.folder])}; the load on the same cores. "
-            f"The disk by itself: {rate(disk):,.0f} syncs of 4 KiB/s, p50 {p50(disk) / 1000:.2f} ms, "
+    return (f"{machine(bench)} The disk by itself: {rate(disk):,.0f} syncs of 4 KiB/s, p50 {p50(disk) / 1000:.2f} ms, "
             f"p99 {p99(disk) / 1000:.2f} ms. talea-bench took {shares[len(shares) // 2]:.0%} of a core in the middle "
-            f"and {shares[-1]:.0%} at the most. Median of {bench.runs} runs x {bench.seconds:g} s; {bench.workers} "
-            f"workers; {first_line(['git', '-C', HERE, 'describe', '--always', '--dirty'])}.")
+            f"and {shares[-1]:.0%} at the most. {bench.words().capitalize()}; {bench.workers} workers; {version()}.")
 
 
 # --- the table ---
@@ -166,7 +172,7 @@ def run(arguments, folder):
         os.makedirs(arguments.curves, exist_ok=True)
         for name in arguments.curve:
             print(f"curve: {name} ...", file=sys.stderr, flush=True)
-            draw(bench, arguments.curves, name)
+            draw(bench, arguments.curves, name, f"{machine(bench)} talea {version()}.")
 
 
 def main():

@@ -77,6 +77,10 @@ class Bench:
         with self.talead(workers=options.pop("workers", None), **settings) as ledger:
             return self.load(ledger.url, scenario, **options)
 
+    def words(self):
+        """What a figure is."""
+        return f"median of {self.runs} run{'s' * (self.runs != 1)} x {self.seconds:g} s"
+
     def disk(self, seconds=2):
         command = [os.path.join(BUILD, "tests", "bench", "disk_probe"), "--dir", self.folder, "--seconds", str(seconds)]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -1,5 +1,6 @@
 """talea-bench measures a talead of its own or any other, proves what was answered, and leaves nothing behind."""
 import contextlib
+import importlib
 import json
 import os
 import re
@@ -292,6 +293,36 @@ def test_what_a_number_may_be_is_in_the_page_as_it_is_said(option):
     assert done.returncode == 2 and bounds, done.stderr
     item = re.search(rf"^\.It Fl Fl {option} Ar N\n(.*?)^\.(?:It|El)", page, re.M | re.S).group(1)
     assert re.search(rf"\b{re.escape(bounds.group(1))}\b", item.replace("\n", " ")), (bounds.group(1), item)
+
+
+def test_a_curve_has_all_runs_beside_it_and_says_what_its_points_are(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(os.path.join(SOURCE, "tests", "bench"))
+    monkeypatch.setenv("TALEA_TEST_BENCH", BENCH)
+    curves, targets = importlib.import_module("curves"), importlib.import_module("targets")
+
+    class Measured(targets.Bench):  # as if, and at once
+        def post_talead(self, scenario, **options):
+            offered = options.get("rate", 0)
+            self.made = getattr(self, "made", 0) + 1
+            return {"per_s": offered or 1000 * self.made, "rate": offered, "unsent": int(offered > 1800),
+                    "latency_us": {"p50": 100 * self.made, "p99": 900000}}
+
+        post_floor = post_talead
+
+    bench = Measured(7, 3, 2, str(tmp_path))
+    curves.draw(bench, str(tmp_path), "load", "A machine.")
+    runs = [json.loads(line) for line in open(tmp_path / "load.jsonl")]
+    chart = (tmp_path / "load.svg").read_text()
+    assert len(runs) == 8 * 2 * 3
+    # talea's highest rates are 1000, 4000 and 5000, the floor's 2000, 3000 and 6000.
+    assert {run["rate"] for run in runs if run["label"] == "talea"} == {round(4000 * part) for part in curves.LOADS}
+    assert {run["rate"] for run in runs if run["label"] == "floor"} == {round(3000 * part) for part in curves.LOADS}
+    assert all((run["latency_us"] is None) == (run["rate"] > 1800) for run in runs)
+    trusted = {(run["label"], run["rate"]) for run in runs if run["rate"] <= 1800}
+    assert chart.count("<circle") == 2 * len(trusted)  # p50 and p99
+    caption = " ".join(re.findall(r'class="caption"[^>]*>([^<]*)', chart))
+    assert "256 connections, 2 workers, one book. Each point is the median of 3 runs x 7 s." in caption
+    assert caption.endswith("A machine.")
 
 
 def test_plot_draws_what_json_printed(tmp_path):

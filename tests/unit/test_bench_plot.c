@@ -25,17 +25,23 @@ static void write_runs(const char *runs)
     scratch_dir_write("runs.jsonl", runs, strlen(runs));
 }
 
+/* Into `svg`; empty when there is none. */
+static void read_chart(void)
+{
+    FILE *file = fopen("runs.svg", "r");
+    size_t length = file ? fread(svg, 1, sizeof svg - 1, file) : 0;
+    svg[length] = '\0';
+    if (file)
+        fclose(file);
+}
+
 /* Draws runs.jsonl, and keeps the chart in `svg`; empty when there is none. */
 static int draw(const char *option, const char *value)
 {
     char *argv[] = {"talea-bench", "plot", "runs.jsonl", "--out", "runs.svg", (char *)option, (char *)value, NULL};
     unlink("runs.svg");
     int status = plot_command(option ? 7 : 5, argv);
-    FILE *file = fopen("runs.svg", "r");
-    size_t length = file ? fread(svg, 1, sizeof svg - 1, file) : 0;
-    svg[length] = '\0';
-    if (file)
-        fclose(file);
+    read_chart();
     return status;
 }
 
@@ -99,7 +105,7 @@ static void test_equal_factors_of_a_latency_are_equal_distances(void **state)
     assert_true(y[0] > y[1] && y[1] > y[2]);
     assert_float_equal(y[0] - y[1], y[1] - y[2], 0.2);
     assert_float_equal(x[1] - x[0], x[2] - x[1], 0.2);
-    assert_non_null(strstr(svg, ">latency, ms</text>"));
+    assert_non_null(strstr(svg, ">latency, ms (logarithmic)</text>"));
     assert_non_null(strstr(svg, ">0.1</text>"));
     assert_non_null(strstr(svg, ">10</text>"));
 }
@@ -113,13 +119,75 @@ static void test_a_rate_is_drawn_from_zero(void **state)
     assert_int_equal(plot_command(9, argv), 0);
     assert_int_equal(draw(NULL, NULL), 3); /* by default it is p50 and p99 over per_s, of which there are none */
     assert_int_equal(plot_command(9, argv), 0);
-    FILE *file = fopen("runs.svg", "r");
-    svg[fread(svg, 1, sizeof svg - 1, file)] = '\0';
-    fclose(file);
+    read_chart();
     assert_int_equal(circles(x, y, 8), 3);
     assert_float_equal(y[0] - y[1], (y[1] - y[2]) / 2, 0.2);
     assert_non_null(strstr(svg, ">0</text>"));
     assert_non_null(strstr(svg, ">40k</text>"));
+}
+
+static void test_runs_with_the_same_x_are_one_point_at_their_median(void **state)
+{
+    double x[8], y[8];
+    (void)state;
+    write_runs(RUN("a", 1000, 400, 1) RUN("b", 1000, 9000, 1) RUN("a", 2000, 800, 1) RUN("a", 1000, 90000, 1)
+                   RUN("a", 1000, 100, 1) RUN("a", 2000, 800, 1) RUN("c", 1000, 400, 1) RUN("c", 2000, 600, 1)
+                       RUN("c", 2000, 1000, 1));
+    char *argv[] = {"talea-bench", "plot", "runs.jsonl", "--out", "runs.svg", "--by", "label", "--y", "p50", NULL};
+    assert_int_equal(plot_command(9, argv), 0);
+    read_chart();
+    assert_int_equal(circles(x, y, 8), 5);
+    assert_float_equal(x[0], x[2], 0); /* a, a, b, c, c */
+    assert_float_equal(y[0], y[3], 0); /* 400 of 400, 90000, 100 is c's 400 */
+    assert_float_equal(y[1], y[4], 0); /* 800 twice is the middle of 600 and 1000 */
+    assert_true(y[2] < y[0]);
+}
+
+static void test_few_values_of_x_are_marked_where_they_are(void **state)
+{
+    (void)state;
+    write_runs("{\"connections\":1,\"p50\":1}\n{\"connections\":16,\"p50\":2}\n{\"connections\":256,\"p50\":3}\n"
+               "{\"connections\":255,\"p50\":3}\n");
+    char *argv[] = {"talea-bench", "plot", "runs.jsonl", "--out", "runs.svg", "--x", "connections", "--y", "p50", NULL};
+    assert_int_equal(plot_command(9, argv), 0);
+    read_chart();
+    assert_int_equal(count(">16</text>"), 1);
+    assert_int_equal(count(">100</text>"), 0);
+    assert_int_equal(count(">255</text>"), 1);
+    assert_int_equal(count(">256</text>"), 0); /* no room for its label */
+    assert_int_equal(count(">connections (logarithmic)</text>"), 1);
+}
+
+static void test_a_caption_is_cut_between_words_and_makes_the_page_longer(void **state)
+{
+    char words[400] = "";
+    int height[2];
+    (void)state;
+    write_runs(RUN("a", 1000, 100, 200));
+    for (int i = 0; i < 30; i++)
+        strcat(words, i == 0 ? "<eleven>" : " eleven");
+    assert_int_equal(draw("--caption", "one line"), 0);
+    assert_non_null(strstr(svg, ">one line</text>"));
+    assert_int_equal(sscanf(strstr(svg, "viewBox"), "viewBox=\"0 0 760 %d\"", &height[0]), 1);
+    assert_int_equal(draw("--caption", words), 0);
+    assert_well_formed();
+    assert_int_equal(sscanf(strstr(svg, "viewBox"), "viewBox=\"0 0 760 %d\"", &height[1]), 1);
+    assert_int_equal(height[1] - height[0], 2 * 16); /* 212 letters, of which 104 are a line */
+    assert_int_equal(count(">&lt;eleven&gt; eleven"), 1);
+    assert_int_equal(count(">eleven"), 2);
+    assert_int_equal(count("eleven</text>"), 3);
+}
+
+static void test_a_caption_without_spaces_is_cut_between_letters(void **state)
+{
+    char words[400] = "x";
+    (void)state;
+    write_runs(RUN("a", 1000, 100, 200));
+    for (int i = 0; i < 100; i++)
+        strcat(words, "\u00e4");
+    assert_int_equal(draw("--caption", words), 0);
+    assert_int_equal(count("class=\"caption\""), 2);
+    assert_int_equal(count(">\u00e4"), 1); /* the second line does not begin within a letter */
 }
 
 static void test_a_run_without_the_number_is_left_out(void **state)
@@ -208,6 +276,10 @@ int main(void)
         cmocka_unit_test(test_each_group_and_measure_has_a_line_through_its_runs),
         cmocka_unit_test(test_equal_factors_of_a_latency_are_equal_distances),
         cmocka_unit_test(test_a_rate_is_drawn_from_zero),
+        cmocka_unit_test(test_runs_with_the_same_x_are_one_point_at_their_median),
+        cmocka_unit_test(test_few_values_of_x_are_marked_where_they_are),
+        cmocka_unit_test(test_a_caption_is_cut_between_words_and_makes_the_page_longer),
+        cmocka_unit_test(test_a_caption_without_spaces_is_cut_between_letters),
         cmocka_unit_test(test_a_run_without_the_number_is_left_out),
         cmocka_unit_test(test_text_from_the_data_stays_text),
         cmocka_unit_test(test_what_cannot_be_drawn_is_refused_and_leaves_no_file),
