@@ -79,9 +79,3 @@ void buffer_printf(struct buffer *b, const char *format, ...)
     va_end(again);
     va_end(args);
 }
-
-int buffer_msgpack_write(void *buffer, const char *p, size_t n)
-{
-    buffer_append(buffer, p, n);
-    return 0;
-}

@@ -30,7 +30,19 @@ static inline struct bytes buffer_bytes(const struct buffer *b)
     return (struct bytes){b->base, b->len};
 }
 
-/* A msgpack_packer write callback: msgpack_packer_init(&pk, &buffer, buffer_msgpack_write). */
-int buffer_msgpack_write(void *buffer, const char *p, size_t n);
+/*
+ * A msgpack_packer write callback: msgpack_packer_init(&pk, &buffer, buffer_msgpack_write). It is called for
+ * pieces of a byte or two, so it lies here, where the packer's own code can take it in.
+ */
+static inline int buffer_msgpack_write(void *buffer, const char *p, size_t n)
+{
+    struct buffer *b = buffer;
+    if (n > b->capacity - b->len)
+        buffer_reserve(b, n);
+    if (n)
+        memcpy(b->base + b->len, p, n);
+    b->len += n;
+    return 0;
+}
 
 #endif
