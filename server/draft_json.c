@@ -72,65 +72,65 @@ static bool convert_kind(struct bytes text, void *target, struct body_error *lat
 #define OBJECT(table, struct_type) {table, sizeof table / sizeof *table, sizeof(struct_type)}
 
 static const struct json_field amount_fields[] = {
-    {"minor", AN_INTEGER, .required = true, .offset = offsetof(struct posting, minor)},
-    {"asset", A_STRING, .required = true, .offset = offsetof(struct posting, asset)},
+    {JSON_NAME("minor"), AN_INTEGER, .required = true, .offset = offsetof(struct posting, minor)},
+    {JSON_NAME("asset"), A_STRING, .required = true, .offset = offsetof(struct posting, asset)},
 };
 static const struct json_object amount_object = OBJECT(amount_fields, struct posting);
 
 static const struct json_field posting_fields[] = {
-    {"account", A_STRING, .required = true, .offset = offsetof(struct posting, account)},
-    {"amount", AN_OBJECT, .required = true, .object = &amount_object},
-    {"direction", .type = JSON_TEXT, .expected = "\"debit\" or \"credit\"", .required = true,
+    {JSON_NAME("account"), A_STRING, .required = true, .offset = offsetof(struct posting, account)},
+    {JSON_NAME("amount"), AN_OBJECT, .required = true, .object = &amount_object},
+    {JSON_NAME("direction"), .type = JSON_TEXT, .expected = "\"debit\" or \"credit\"", .required = true,
      .convert = convert_direction, .offset = offsetof(struct posting, direction)},
 };
 static const struct json_object posting_object = OBJECT(posting_fields, struct posting);
 
 static const struct json_field external_ref_fields[] = {
-    {"kind", A_STRING, .required = true, .offset = offsetof(struct external_ref, kind)},
-    {"value", A_STRING, .required = true, .offset = offsetof(struct external_ref, value)},
+    {JSON_NAME("kind"), A_STRING, .required = true, .offset = offsetof(struct external_ref, kind)},
+    {JSON_NAME("value"), A_STRING, .required = true, .offset = offsetof(struct external_ref, value)},
 };
 static const struct json_object external_ref_object = OBJECT(external_ref_fields, struct external_ref);
 
 static const struct json_field draft_fields[] = {
-    {"book", A_STRING, .required = true, .offset = offsetof(struct draft, book)},
-    {"idempotency_key", A_STRING, .required = true, .offset = offsetof(struct draft, idempotency_key)},
-    {"postings", AN_ARRAY, .required = true, .object = &posting_object, .offset = offsetof(struct draft, postings),
+    {JSON_NAME("book"), A_STRING, .required = true, .offset = offsetof(struct draft, book)},
+    {JSON_NAME("idempotency_key"), A_STRING, .required = true, .offset = offsetof(struct draft, idempotency_key)},
+    {JSON_NAME("postings"), AN_ARRAY, .required = true, .object = &posting_object, .offset = offsetof(struct draft, postings),
      .count_offset = offsetof(struct draft, posting_count)},
-    {"external_refs", AN_ARRAY, .object = &external_ref_object, .offset = offsetof(struct draft, external_refs),
+    {JSON_NAME("external_refs"), AN_ARRAY, .object = &external_ref_object, .offset = offsetof(struct draft, external_refs),
      .count_offset = offsetof(struct draft, external_ref_count)},
-    {"metadata", .type = JSON_SLICE, .nullable = true, .offset = offsetof(struct draft, metadata)},
-    {"occurred_at", .type = JSON_TEXT, .expected = "an RFC 3339 date-time", .nullable = true, .convert = convert_time,
+    {JSON_NAME("metadata"), .type = JSON_SLICE, .nullable = true, .offset = offsetof(struct draft, metadata)},
+    {JSON_NAME("occurred_at"), .type = JSON_TEXT, .expected = "an RFC 3339 date-time", .nullable = true, .convert = convert_time,
      .offset = offsetof(struct draft, occurred_at), .flag_offset = offsetof(struct draft, has_occurred_at)},
 };
 static const struct json_object draft_object = OBJECT(draft_fields, struct draft);
-static const struct json_field draft_root = {NULL, AN_OBJECT, .object = &draft_object};
+static const struct json_field draft_root = {AN_OBJECT, .object = &draft_object};
 
 static const struct json_field asset_fields[] = {
-    {"id", A_STRING, .required = true, .offset = offsetof(struct asset_definition, id)},
-    {"class", A_STRING, .required = true, .convert = convert_class, .offset = offsetof(struct asset_definition, class)},
-    {"network", A_STRING, .nullable = true, .offset = offsetof(struct asset_definition, network),
+    {JSON_NAME("id"), A_STRING, .required = true, .offset = offsetof(struct asset_definition, id)},
+    {JSON_NAME("class"), A_STRING, .required = true, .convert = convert_class, .offset = offsetof(struct asset_definition, class)},
+    {JSON_NAME("network"), A_STRING, .nullable = true, .offset = offsetof(struct asset_definition, network),
      .flag_offset = offsetof(struct asset_definition, has_network)},
-    {"native_id", A_STRING, .nullable = true, .offset = offsetof(struct asset_definition, native_id),
+    {JSON_NAME("native_id"), A_STRING, .nullable = true, .offset = offsetof(struct asset_definition, native_id),
      .flag_offset = offsetof(struct asset_definition, has_native_id)},
-    {"precision", .type = JSON_OCTET, .expected = "an integer from 0 to 255", .required = true,
+    {JSON_NAME("precision"), .type = JSON_OCTET, .expected = "an integer from 0 to 255", .required = true,
      .offset = offsetof(struct asset_definition, precision)},
-    {"name", A_STRING, .required = true, .offset = offsetof(struct asset_definition, name)},
+    {JSON_NAME("name"), A_STRING, .required = true, .offset = offsetof(struct asset_definition, name)},
 };
 static const struct json_object asset_object = OBJECT(asset_fields, struct asset_definition);
-static const struct json_field asset_root = {NULL, AN_OBJECT, .object = &asset_object};
+static const struct json_field asset_root = {AN_OBJECT, .object = &asset_object};
 
 static const struct json_field account_fields[] = {
-    {"book", A_STRING, .required = true, .offset = offsetof(struct account_definition, book)},
-    {"path", A_STRING, .required = true, .offset = offsetof(struct account_definition, path)},
-    {"asset", A_STRING, .required = true, .offset = offsetof(struct account_definition, asset)},
-    {"kind", A_STRING, .required = true, .convert = convert_kind, .offset = offsetof(struct account_definition, kind)},
-    {"normal_side", .type = JSON_TEXT, .expected = "\"debit\", \"credit\"", .nullable = true,
+    {JSON_NAME("book"), A_STRING, .required = true, .offset = offsetof(struct account_definition, book)},
+    {JSON_NAME("path"), A_STRING, .required = true, .offset = offsetof(struct account_definition, path)},
+    {JSON_NAME("asset"), A_STRING, .required = true, .offset = offsetof(struct account_definition, asset)},
+    {JSON_NAME("kind"), A_STRING, .required = true, .convert = convert_kind, .offset = offsetof(struct account_definition, kind)},
+    {JSON_NAME("normal_side"), .type = JSON_TEXT, .expected = "\"debit\", \"credit\"", .nullable = true,
      .convert = convert_normal_side, .offset = offsetof(struct account_definition, normal_side)},
-    {"min_balance", AN_INTEGER, .nullable = true, .offset = offsetof(struct account_definition, min_balance),
+    {JSON_NAME("min_balance"), AN_INTEGER, .nullable = true, .offset = offsetof(struct account_definition, min_balance),
      .flag_offset = offsetof(struct account_definition, has_min_balance)},
 };
 static const struct json_object account_object = OBJECT(account_fields, struct account_definition);
-static const struct json_field account_root = {NULL, AN_OBJECT, .object = &account_object};
+static const struct json_field account_root = {AN_OBJECT, .object = &account_object};
 
 /* --- readers --- */
 

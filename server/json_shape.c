@@ -100,13 +100,13 @@ static int refuse_text(struct body_error *error, const char *why, size_t offset)
 
 /* --- what yajl does not see --- */
 
-/* Bytes of ASCII at the front; nearly always all of them. */
+/* Bytes of ASCII at the front, in whole pieces; nearly always all of them. */
 static size_t ascii_length(struct bytes s)
 {
     size_t i = 0;
-    for (uint64_t word; s.len - i >= sizeof word; i += sizeof word) {
-        memcpy(&word, s.base + i, sizeof word);
-        if (word & UINT64_C(0x8080808080808080))
+    for (uint64_t words[4]; s.len - i >= sizeof words; i += sizeof words) {
+        memcpy(words, s.base + i, sizeof words);
+        if ((words[0] | words[1] | words[2] | words[3]) & UINT64_C(0x8080808080808080))
             break;
     }
     return i;
@@ -405,15 +405,22 @@ static bool leave(struct reader *r)
     return true;
 }
 
+/* A bit for each field of the object, as in frame.seen. */
+static uint32_t all_fields(const struct json_object *object)
+{
+    return UINT32_MAX >> (32 - object->field_count);
+}
+
 static int on_end_map(void *context)
 {
     struct reader *r = context;
     if (leave(r))
         return 1;
     struct frame *f = &r->frames[r->frame_count - 1];
-    for (uint32_t i = 0; i < f->object->field_count; i++) {
-        if (f->object->fields[i].required && !(f->seen & (1u << i))) {
-            f->field = &f->object->fields[i];
+    for (uint32_t missing = ~f->seen & all_fields(f->object); missing; missing &= missing - 1) {
+        const struct json_field *field = &f->object->fields[__builtin_ctz(missing)];
+        if (field->required) {
+            f->field = field;
             return refuse(r, "is missing");
         }
     }
@@ -440,11 +447,23 @@ static size_t value_offset(const struct reader *r)
     return at;
 }
 
-static const struct json_field *find_field(const struct json_object *object, struct bytes name)
+static bool is_named(const struct json_field *field, struct bytes name)
 {
-    for (uint32_t i = 0; i < object->field_count; i++)
-        if (strlen(object->fields[i].name) == name.len && memcmp(object->fields[i].name, name.base, name.len) == 0)
-            return &object->fields[i];
+    return field->name_len == name.len && memcmp(field->name, name.base, name.len) == 0;
+}
+
+/* Clients mostly send fields in the order of the tables, so the one behind the last is looked at first. */
+static const struct json_field *find_field(const struct json_object *object, const struct json_field *last,
+                                           struct bytes name)
+{
+    const struct json_field *end = object->fields + object->field_count;
+    const struct json_field *from = last ? last + 1 : object->fields;
+    for (const struct json_field *field = from; field < end; field++)
+        if (is_named(field, name))
+            return field;
+    for (const struct json_field *field = object->fields; field < from; field++)
+        if (is_named(field, name))
+            return field;
     return NULL;
 }
 
@@ -454,7 +473,7 @@ static int on_map_key(void *context, const unsigned char *key, size_t length)
     if (r->passing)
         return 1;
     struct frame *f = &r->frames[r->frame_count - 1];
-    f->field = find_field(f->object, bytes_of(key, length));
+    f->field = find_field(f->object, f->field, bytes_of(key, length));
     r->slice = NULL;
     if (!f->field)
         return 1;

@@ -37,7 +37,8 @@ typedef bool json_convert_fn(struct bytes text, void *target, struct body_error 
 struct json_object;
 
 struct json_field {
-    const char *name;
+    const char *name; /* with its length: JSON_NAME("book") */
+    uint32_t name_len;
     enum json_type type;
     bool required;
     bool nullable;                    /* null counts as absent */
@@ -49,6 +50,8 @@ struct json_field {
     size_t count_offset;              /* of a list's count */
     uint32_t count_max;               /* of a list: elements beyond it are counted, but only proved to be JSON */
 };
+
+#define JSON_NAME(literal) .name = literal, .name_len = sizeof(literal) - 1
 
 struct json_object {
     const struct json_field *fields;
