@@ -75,18 +75,26 @@ static bool hyphen_at(int i)
     return i == 8 || i == 13 || i == 18 || i == 23;
 }
 
-void uuid_format(struct uuid id, char out[static UUID_TEXT_LEN])
+static inline char *put_hex(char *out, const uint8_t *octets, size_t count)
 {
     static const char hex[] = "0123456789abcdef";
-    const uint8_t *octet = id.octets;
-    for (int i = 0; i < UUID_TEXT_LEN;) {
-        if (hyphen_at(i)) {
-            out[i++] = '-';
-            continue;
-        }
-        out[i++] = hex[*octet >> 4];
-        out[i++] = hex[*octet++ & 0x0f];
+    for (size_t i = 0; i < count; i++) {
+        *out++ = hex[octets[i] >> 4];
+        *out++ = hex[octets[i] & 0x0f];
     }
+    return out;
+}
+
+void uuid_format(struct uuid id, char out[static UUID_TEXT_LEN])
+{
+    const uint8_t *octet = id.octets;
+    out = put_hex(out, octet, 4);
+    *out++ = '-';
+    for (octet += 4; octet < id.octets + 10; octet += 2) {
+        out = put_hex(out, octet, 2);
+        *out++ = '-';
+    }
+    put_hex(out, octet, 6);
 }
 
 static int hex_value(uint8_t c)

@@ -105,17 +105,32 @@ int answer_internal(struct json_text *j, const char *message)
     return close_error(j, 500);
 }
 
+/* The drafts of a group commit have one time, and mostly those of a batch: its text is kept for the next one. */
+static struct bytes time_text(int64_t at_us)
+{
+    static _Thread_local struct {
+        int64_t at_us;
+        size_t length; /* 0: none is kept yet */
+        char text[RFC3339_TEXT_MAX];
+    } last;
+    if (last.length == 0 || last.at_us != at_us) {
+        last.length = (size_t)rfc3339_format_us(at_us, last.text);
+        last.at_us = at_us;
+    }
+    return bytes_of(last.text, last.length);
+}
+
 /* Fixed in shape and without a client's text: written as it is, without a generator. */
 static int posted(struct json_text *j, const struct verdict *verdict)
 {
-    char id[UUID_TEXT_LEN], seq[U128_TEXT_MAX], at[RFC3339_TEXT_MAX], text[200];
+    char id[UUID_TEXT_LEN], seq[U128_TEXT_MAX], text[200];
     uuid_format(verdict->tx_id, id);
     char *end = TEXT_APPEND_LITERAL(text, "{\"tx_id\":\"");
     end = text_append(end, id, UUID_TEXT_LEN);
     end = TEXT_APPEND_LITERAL(end, "\",\"seq\":");
     end = text_append(end, seq, (size_t)u128_format(verdict->seq, seq));
     end = TEXT_APPEND_LITERAL(end, ",\"at\":\"");
-    end = text_append(end, at, (size_t)rfc3339_format_us(verdict->at_us, at));
+    end = text_append_bytes(end, time_text(verdict->at_us));
     end = TEXT_APPEND_LITERAL(end, "\",\"deduplicated\":");
     end = verdict->deduplicated ? TEXT_APPEND_LITERAL(end, "true}") : TEXT_APPEND_LITERAL(end, "false}");
     json_ready(j, bytes_of(text, (size_t)(end - text)));
