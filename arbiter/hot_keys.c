@@ -3,24 +3,32 @@
 /*
  * Linear probing over a table of entry numbers, at most half full. Deleting
  * shifts the followers of a hole back, so no tombstones pile up. SHA-256
- * digests are random, their first octets are the hash.
+ * digests are random, their last octets are the hash.
+ *
+ * What a key costs is cache lines, not instructions: the table is some MiB,
+ * read at random. Bits of a place that the entry number does not need hold a
+ * part of the digest, so that the entries of other keys are not looked at, and
+ * table and entries lie in large pages.
  */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "arbiter/large_memory.h"
 #include "common/exit_status.h"
+#include "common/little_endian.h"
 #include "common/report.h"
 
 #define EMPTY 0u
+#define DROPS_AHEAD 8 /* keys whose places are on their way into the cache when their turn comes */
 #define CAPACITY_LEAST 1024u
 #define CAPACITY_AT_ONCE (4u << 20) /* address space of 256 MiB: memory is taken as it is touched */
 
 struct hot_keys {
     struct hot_key *entries; /* entry n lies at n & (capacity - 1) */
-    uint64_t capacity;       /* power of two */
+    uint64_t capacity;       /* power of two, at most 2^31 */
     uint64_t first, end;
-    uint32_t *table;         /* of 2 * capacity places: entry number & (capacity - 1), plus 1, or EMPTY */
+    uint32_t *table;         /* of 2 * capacity places: see place_of, or EMPTY */
 };
 
 static void *must(void *p)
@@ -32,9 +40,19 @@ static void *must(void *p)
 
 static uint64_t home(const struct hot_keys *k, const struct sha256 *digest)
 {
-    uint64_t n;
-    memcpy(&n, digest->octets + 24, sizeof n);
-    return n & (2 * k->capacity - 1);
+    return get_u64(digest->octets + 24) & (2 * k->capacity - 1);
+}
+
+/* Entry number & (capacity - 1); above it a 1, so that no place looks EMPTY, and bits of the digest above that. */
+static uint32_t tag_of(const struct hot_keys *k, const struct sha256 *digest)
+{
+    uint32_t lowest = (uint32_t)k->capacity;
+    return (get_u32(digest->octets + 20) & -lowest) | lowest;
+}
+
+static uint32_t slot_at(const struct hot_keys *k, uint64_t place)
+{
+    return k->table[place] & ((uint32_t)k->capacity - 1);
 }
 
 static uint64_t next_place(const struct hot_keys *k, uint64_t place)
@@ -45,20 +63,27 @@ static uint64_t next_place(const struct hot_keys *k, uint64_t place)
 static void insert(struct hot_keys *k, uint64_t number)
 {
     uint64_t slot = number & (k->capacity - 1);
-    uint64_t place = home(k, &k->entries[slot].digest);
+    const struct sha256 *digest = &k->entries[slot].digest;
+    uint64_t place = home(k, digest);
     while (k->table[place] != EMPTY)
         place = next_place(k, place);
-    k->table[place] = (uint32_t)slot + 1;
+    k->table[place] = (uint32_t)slot | tag_of(k, digest);
+}
+
+static void release(struct hot_keys *k)
+{
+    large_free(k->entries, k->capacity * sizeof *k->entries);
+    large_free(k->table, 2 * k->capacity * sizeof *k->table);
 }
 
 static void resize(struct hot_keys *k, uint64_t capacity)
 {
-    struct hot_key *entries = must(aligned_alloc(64, capacity * sizeof *entries));
-    uint32_t *table = must(calloc(2 * capacity, sizeof *table));
+    assert(capacity <= UINT64_C(1) << 31);
+    struct hot_key *entries = must(large_alloc(capacity * sizeof *entries));
+    uint32_t *table = must(large_alloc(2 * capacity * sizeof *table));
     for (uint64_t n = k->first; n < k->end; n++)
         entries[n & (capacity - 1)] = k->entries[n & (k->capacity - 1)];
-    free(k->entries);
-    free(k->table);
+    release(k);
     k->entries = entries;
     k->table = table;
     k->capacity = capacity;
@@ -80,27 +105,30 @@ void hot_keys_destroy(struct hot_keys **keys)
 {
     if (!*keys)
         return;
-    free((*keys)->entries);
-    free((*keys)->table);
+    release(*keys);
     free(*keys);
     *keys = NULL;
 }
 
 static uint64_t find_place(const struct hot_keys *k, const struct sha256 *digest)
 {
-    for (uint64_t place = home(k, digest);; place = next_place(k, place)) {
-        uint32_t slot = k->table[place];
-        if (slot == EMPTY)
-            return UINT64_MAX;
-        if (memcmp(&k->entries[slot - 1].digest, digest, sizeof *digest) == 0)
+    uint32_t tag = tag_of(k, digest), tag_bits = -(uint32_t)k->capacity;
+    for (uint64_t place = home(k, digest); k->table[place] != EMPTY; place = next_place(k, place))
+        if ((k->table[place] & tag_bits) == tag &&
+            memcmp(&k->entries[slot_at(k, place)].digest, digest, sizeof *digest) == 0)
             return place;
-    }
+    return UINT64_MAX;
+}
+
+void hot_keys_expect(const struct hot_keys *k, const struct sha256 *digest)
+{
+    __builtin_prefetch(&k->table[home(k, digest)]);
 }
 
 const struct hot_key *hot_keys_find(const struct hot_keys *k, const struct sha256 *digest)
 {
     uint64_t place = find_place(k, digest);
-    return place == UINT64_MAX ? NULL : &k->entries[k->table[place] - 1];
+    return place == UINT64_MAX ? NULL : &k->entries[slot_at(k, place)];
 }
 
 void hot_keys_add(struct hot_keys *k, const struct hot_key *key)
@@ -138,8 +166,10 @@ void hot_keys_drop_oldest(struct hot_keys *k)
     assert(k->first < k->end);
     uint64_t hole = find_place(k, &hot_keys_at(k, k->first)->digest);
     assert(hole != UINT64_MAX);
+    if (k->end - k->first > DROPS_AHEAD)
+        hot_keys_expect(k, &hot_keys_at(k, k->first + DROPS_AHEAD)->digest);
     for (uint64_t place = next_place(k, hole); k->table[place] != EMPTY; place = next_place(k, place)) {
-        if (may_move(hole, place, home(k, &k->entries[k->table[place] - 1].digest))) {
+        if (may_move(hole, place, home(k, &k->entries[slot_at(k, place)].digest))) {
             k->table[hole] = k->table[place];
             hole = place;
         }

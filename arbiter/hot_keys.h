@@ -25,6 +25,8 @@ struct hot_keys;
 struct hot_keys *hot_keys_create(uint64_t room);
 void hot_keys_destroy(struct hot_keys **keys);
 
+/* A find or an add of this digest comes soon: what it reads is brought into the cache. */
+void hot_keys_expect(const struct hot_keys *keys, const struct sha256 *digest);
 /* NULL when it is not there. Valid until the next add. */
 const struct hot_key *hot_keys_find(const struct hot_keys *keys, const struct sha256 *digest);
 void hot_keys_add(struct hot_keys *keys, const struct hot_key *key);

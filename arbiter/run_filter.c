@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arbiter/large_memory.h"
 #include "common/exit_status.h"
 #include "common/key_schema.h"
 #include "common/report.h"
@@ -18,6 +19,9 @@
 #define GROUPS_MAX 16384 /* of 64 runs: 68,000,000,000 keys in runs of the usual size */
 #define KEYS_LOG2_LEAST 12
 #define BITS_PER_KEY_LOG2 5
+/* Rows that nearly every search of a group reads, and groups for which a core has misses enough to wait for. */
+#define ROWS_EXPECTED 4
+#define GROUPS_EXPECTED 4
 
 struct group {
     unsigned log2;
@@ -40,6 +44,11 @@ static void *must(void *p)
     return p;
 }
 
+static size_t rows_bytes(unsigned log2)
+{
+    return sizeof(uint64_t) << log2;
+}
+
 struct run_filter *run_filter_create(void)
 {
     return must(calloc(1, sizeof(struct run_filter)));
@@ -50,7 +59,7 @@ void run_filter_destroy(struct run_filter **filter)
     if (!*filter)
         return;
     for (unsigned i = 0; i < (*filter)->group_count; i++) {
-        free((void *)(*filter)->groups[i]->rows);
+        large_free((void *)(*filter)->groups[i]->rows, rows_bytes((*filter)->groups[i]->log2));
         free((*filter)->groups[i]);
     }
     free(*filter);
@@ -84,7 +93,7 @@ static struct group *group_with_room(struct run_filter *f, unsigned log2)
     if (count == GROUPS_MAX)
         report_fatal(EXIT_STATUS_FAILED, "the filter of the idempotency keys is full");
     struct group *g = must(calloc(1, sizeof *g));
-    g->rows = must(calloc((size_t)1 << log2, sizeof *g->rows));
+    g->rows = must(large_alloc(rows_bytes(log2)));
     g->log2 = log2;
     f->groups[count] = g;
     atomic_store_explicit(&f->group_count, count + 1, memory_order_release);
@@ -143,6 +152,14 @@ void run_filter_load(struct run_filter *f, unsigned log2, const struct run_bits 
         g->runs[g->count++] = runs[i].run;
         g->counted |= 1ull << i;
     }
+}
+
+void run_filter_expect(const struct run_filter *f, const struct sha256 *digest)
+{
+    unsigned count = atomic_load_explicit(&f->group_count, memory_order_acquire);
+    for (unsigned i = count > GROUPS_EXPECTED ? count - GROUPS_EXPECTED : 0; i < count; i++)
+        for (unsigned k = 0; k < ROWS_EXPECTED; k++)
+            __builtin_prefetch((const void *)&f->groups[i]->rows[key_filter_bit(digest, k, f->groups[i]->log2)]);
 }
 
 bool run_filter_search(const struct run_filter *f, const struct sha256 *digest,

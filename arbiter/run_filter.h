@@ -40,6 +40,8 @@ void run_filter_publish(struct run_filter *filter);
 /* The same for runs that are on disk at the start, all at once: count <= RUN_GROUP_MAX, they count at once. */
 void run_filter_load(struct run_filter *filter, unsigned log2, const struct run_bits *runs, size_t count);
 
+/* A search for this digest comes soon: what it reads is brought into the cache. */
+void run_filter_expect(const struct run_filter *filter, const struct sha256 *digest);
 /* Calls `visit` for runs that may hold the digest until it returns true; then true. */
 bool run_filter_search(const struct run_filter *filter, const struct sha256 *digest,
                        bool (*visit)(void *context, uint32_t run), void *context);
