@@ -22,6 +22,8 @@
 #include "common/rfc3339.h"
 
 #define SPILL_KEYS_MAX 65536
+#define BUCKETS 65536 /* of two octets */
+#define BUCKET_USUAL 16
 #define RETRY_AFTER_NS 1000000000u
 
 struct spill {
@@ -162,8 +164,15 @@ static bool look_into_run(void *context, uint32_t run)
     return error == 0;
 }
 
+void idempotency_expect(const struct idempotency *i, const struct sha256 *digest)
+{
+    hot_keys_expect(i->hot, digest);
+    run_filter_expect(i->filter, digest);
+}
+
 bool idempotency_find(struct idempotency *i, const struct sha256 *digest, struct key_value *out)
 {
+    run_filter_expect(i->filter, digest); /* most keys are new: what says so comes while the hot ones are looked at */
     const struct hot_key *hot = hot_keys_find(i->hot, digest);
     if (hot) {
         *out = (struct key_value){hot->seq, hot->at_us, hot->tx_id};
@@ -185,23 +194,64 @@ static int compare_hot_keys(const void *a, const void *b)
     return memcmp(x->digest.octets, y->digest.octets, SHA256_SIZE);
 }
 
+static unsigned bucket_of(const struct hot_key *key)
+{
+    return (unsigned)key->digest.octets[0] << 8 | key->digest.octets[1];
+}
+
+/* In a bucket is one key, or a few; many only where clients have searched for keys that fall into it. */
+static void sort_bucket(struct hot_key *keys, size_t count)
+{
+    if (count > BUCKET_USUAL) {
+        qsort(keys, count, sizeof *keys, compare_hot_keys);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        struct hot_key key = keys[i];
+        size_t at = i;
+        for (; at > 0 && compare_hot_keys(&key, &keys[at - 1]) < 0; at--)
+            keys[at] = keys[at - 1];
+        keys[at] = key;
+    }
+}
+
+/* `keys` by digest, into `sorted`. Digests are random, so their first octets part them evenly. */
+static void sort_by_digest(const struct hot_key *keys, struct hot_key *sorted, size_t count)
+{
+    size_t *ends = calloc(BUCKETS + 1, sizeof *ends);
+    if (!ends)
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory while spilling idempotency keys");
+    for (size_t n = 0; n < count; n++)
+        ends[bucket_of(&keys[n]) + 1]++;
+    for (size_t b = 0; b < BUCKETS; b++)
+        ends[b + 1] += ends[b];
+    for (size_t n = 0; n < count; n++)
+        sorted[ends[bucket_of(&keys[n])]++] = keys[n];
+    for (size_t b = 0, begin = 0; b < BUCKETS; begin = ends[b++])
+        sort_bucket(&sorted[begin], ends[b] - begin);
+    free(ends);
+}
+
 static void *spill(void *context)
 {
     struct spill *s = context;
     struct new_run *run = &s->run;
     unsigned log2 = run_filter_log2(run->count);
     uint8_t *bits = calloc(1, (size_t)1 << (log2 - 3));
-    if (!bits)
+    struct hot_key *sorted = malloc(run->count * sizeof *sorted);
+    if (!bits || !sorted)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory while spilling idempotency keys");
-    qsort(s->keys, run->count, sizeof *s->keys, compare_hot_keys);
+    sort_by_digest(s->keys, sorted, run->count);
     for (size_t n = 0; n < run->count; n++)
-        run_filter_set(bits, log2, &s->keys[n].digest);
+        run_filter_set(bits, log2, &sorted[n].digest);
+    run->keys = sorted;
     run->filter = bits;
     run->filter_log2 = log2;
     s->error = key_runs_write(s->runs, run);
     if (s->error == 0)
         run_filter_insert(s->filter, log2, &(struct run_bits){run->state.run_count - 1, bits});
     free(bits);
+    free(sorted);
     atomic_store(&s->ended, true);
     return NULL;
 }
@@ -227,7 +277,6 @@ static int start_spill(struct idempotency *i, const struct log_mark *mark, uint6
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory while spilling idempotency keys");
     for (size_t n = 0; n < s->run.count; n++)
         s->keys[n] = *hot_keys_at(i->hot, s->first + n);
-    s->run.keys = s->keys;
     atomic_store(&s->ended, false);
     sigset_t all, before;
     sigfillset(&all);
