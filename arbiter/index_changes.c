@@ -1,9 +1,15 @@
 #include "arbiter/index_changes.h"
 
+/*
+ * Rows stay where they were collected; sorted is a list of their keys as
+ * numbers, with their places. Most of it is in order as it comes: events of a
+ * book, transactions by their milliseconds, an account's postings.
+ */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/decimal.h"
 #include "common/exit_status.h"
 #include "common/report.h"
 
@@ -25,6 +31,12 @@ struct transaction_change {
     struct transaction_row row;
 };
 
+/* A row to be put in order: its key as a number, which compares as memcmp would, and where it is. */
+struct place {
+    u128 key;
+    size_t at;
+};
+
 struct index_changes {
     struct posting_change *postings;
     struct event_change *events;
@@ -33,6 +45,8 @@ struct index_changes {
     size_t event_count, event_room;
     size_t transaction_count, transaction_room;
     uint64_t entry_bytes;
+    struct place *places, *merged; /* of one table after another */
+    size_t place_room;
 };
 
 static void *grow(void *items, size_t *room, size_t count, size_t size)
@@ -61,6 +75,8 @@ void index_changes_destroy(struct index_changes **changes)
     free((*changes)->postings);
     free((*changes)->events);
     free((*changes)->transactions);
+    free((*changes)->places);
+    free((*changes)->merged);
     free(*changes);
     *changes = NULL;
 }
@@ -104,92 +120,141 @@ void index_changes_weigh(const struct index_changes *c, uint64_t *put_count, uin
                  c->transaction_count * sizeof *c->transactions;
 }
 
-/* Each kind of change begins with its key; big-endian numbers compare as memcmp would, without the call. */
-static int compare_numbers(uint64_t a, uint64_t b)
+/* --- order --- */
+
+static u128 key_16(const uint8_t *key)
 {
-    return (a > b) - (a < b);
+    return (u128)key_u64(key) << 64 | key_u64(key + 8);
 }
 
-static int compare_16(const void *a, const void *b)
+static u128 key_12(const uint8_t *key)
 {
-    int order = compare_numbers(key_u64(a), key_u64(b));
-    return order ? order : compare_numbers(key_u64((const uint8_t *)a + 8), key_u64((const uint8_t *)b + 8));
+    return (u128)key_u32(key) << 64 | key_u64(key + 4);
 }
 
-static int compare_12(const void *a, const void *b)
+/* Two sorted neighbours, [begin, middle) and [middle, end), become one in `to`. */
+static void merge(const struct place *from, struct place *to, size_t begin, size_t middle, size_t end)
 {
-    int order = compare_numbers(key_u64(a), key_u64(b));
-    return order ? order : compare_numbers(key_u32((const uint8_t *)a + 8), key_u32((const uint8_t *)b + 8));
+    size_t left = begin, right = middle;
+    if (from[middle - 1].key <= from[middle].key) {
+        memcpy(to + begin, from + begin, (end - begin) * sizeof *to);
+        return;
+    }
+    for (size_t at = begin; at < end; at++) {
+        bool take_left = right == end || (left < middle && from[left].key <= from[right].key);
+        to[at] = from[take_left ? left : right];
+        left += take_left;
+        right += !take_left;
+    }
 }
 
-static bool is_sorted(const uint8_t *items, size_t count, size_t size, int (*compare)(const void *, const void *))
+/* Merges ever longer runs, back and forth between the two arrays; returns the one that is sorted. */
+static const struct place *sort(struct place *places, struct place *merged, size_t count)
 {
-    for (size_t i = 1; i < count; i++)
-        if (compare(items + (i - 1) * size, items + i * size) > 0)
-            return false;
-    return true;
+    for (size_t width = 1; width < count; width *= 2) {
+        for (size_t begin = 0; begin < count; begin += 2 * width) {
+            size_t rest = count - begin;
+            if (rest > width)
+                merge(places, merged, begin, begin + width, rest > 2 * width ? begin + 2 * width : count);
+            else
+                memcpy(merged + begin, places + begin, rest * sizeof *merged);
+        }
+        struct place *sorted = merged;
+        merged = places;
+        places = sorted;
+    }
+    return places;
 }
 
-static void sort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *))
+/* The places of `count` changes of `size` bytes, which begin with their keys, in the order of these. */
+static const struct place *order_of(struct index_changes *c, const void *items, size_t count, size_t size,
+                                    u128 (*key)(const uint8_t *))
 {
-    if (!is_sorted(items, count, size, compare))
-        qsort(items, count, size, compare);
+    const uint8_t *item = items;
+    bool sorted = true;
+    for (size_t i = 0; i < count; i++, item += size) {
+        c->places[i] = (struct place){key(item), i};
+        sorted = sorted && (i == 0 || c->places[i - 1].key <= c->places[i].key);
+    }
+    return sorted ? c->places : sort(c->places, c->merged, count);
 }
 
-static int write_postings(const struct index_changes *c, struct index_writer *index)
+static void make_places(struct index_changes *c)
+{
+    size_t most = c->posting_count;
+    if (most < c->event_count)
+        most = c->event_count;
+    if (most < c->transaction_count)
+        most = c->transaction_count;
+    if (most <= c->place_room)
+        return;
+    free(c->places);
+    free(c->merged);
+    c->place_room = 2 * most;
+    c->places = malloc(c->place_room * sizeof *c->places);
+    c->merged = malloc(c->place_room * sizeof *c->merged);
+    if (!c->places || !c->merged)
+        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory in a group commit");
+}
+
+/* --- writing --- */
+
+static int write_postings(const struct index_changes *c, const struct place *order, struct index_writer *index)
 {
     int error = 0;
     for (size_t i = 0; error == 0 && i < c->posting_count; i++) {
-        const struct posting_change *p = &c->postings[i];
+        const struct posting_change *p = &c->postings[order[i].at];
         error = index_writer_put_two(index, TABLE_POSTINGS, p->key, sizeof p->key, &p->row, sizeof p->row, p->entries,
                                      (size_t)p->row.posting_count * POSTING_ENTRY_BYTES);
     }
     return error;
 }
 
-static int write_events(const struct index_changes *c, struct index_writer *index)
+static int write_events(const struct index_changes *c, const struct place *order, struct index_writer *index)
 {
     int error = 0;
     for (size_t i = 0; error == 0 && i < c->event_count; i++) {
-        const struct event_change *e = &c->events[i];
+        const struct event_change *e = &c->events[order[i].at];
         error = index_writer_put(index, TABLE_EVENTS, e->key, sizeof e->key, &e->row, sizeof e->row);
     }
     return error;
 }
 
-static int write_transactions(const struct index_changes *c, struct index_writer *index)
+static int write_transactions(const struct index_changes *c, const struct place *order, struct index_writer *index)
 {
     int error = 0;
     for (size_t i = 0; error == 0 && i < c->transaction_count; i++) {
-        const struct transaction_change *t = &c->transactions[i];
+        const struct transaction_change *t = &c->transactions[order[i].at];
         error = index_writer_put(index, TABLE_TRANSACTIONS, t->id.octets, sizeof t->id.octets, &t->row, sizeof t->row);
     }
     return error;
 }
 
-typedef int write_fn(const struct index_changes *changes, struct index_writer *index);
+typedef int write_fn(const struct index_changes *changes, const struct place *order, struct index_writer *index);
 
-static int write_sorted(const struct index_changes *c, struct index_writer *index, enum index_table table,
-                        size_t count, write_fn *write)
+static int write_sorted(const struct index_changes *c, const struct place *order, struct index_writer *index,
+                        enum index_table table, size_t count, write_fn *write)
 {
     if (count < SWEEP_LEAST)
-        return write(c, index);
+        return write(c, order, index);
     int error = index_writer_sweep(index, table);
     if (error == 0)
-        error = write(c, index);
+        error = write(c, order, index);
     index_writer_sweep_end(index);
     return error;
 }
 
 int index_changes_write(struct index_changes *c, struct index_writer *index)
 {
-    sort(c->postings, c->posting_count, sizeof *c->postings, compare_16);
-    sort(c->events, c->event_count, sizeof *c->events, compare_12);
-    sort(c->transactions, c->transaction_count, sizeof *c->transactions, compare_16);
-    int error = write_sorted(c, index, TABLE_POSTINGS, c->posting_count, write_postings);
-    if (error == 0)
-        error = write_sorted(c, index, TABLE_EVENTS, c->event_count, write_events);
-    if (error == 0)
-        error = write_sorted(c, index, TABLE_TRANSACTIONS, c->transaction_count, write_transactions);
-    return error;
+    make_places(c);
+    const struct place *order = order_of(c, c->postings, c->posting_count, sizeof *c->postings, key_16);
+    int error = write_sorted(c, order, index, TABLE_POSTINGS, c->posting_count, write_postings);
+    if (error)
+        return error;
+    order = order_of(c, c->events, c->event_count, sizeof *c->events, key_12);
+    error = write_sorted(c, order, index, TABLE_EVENTS, c->event_count, write_events);
+    if (error)
+        return error;
+    order = order_of(c, c->transactions, c->transaction_count, sizeof *c->transactions, key_16);
+    return write_sorted(c, order, index, TABLE_TRANSACTIONS, c->transaction_count, write_transactions);
 }
