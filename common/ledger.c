@@ -28,6 +28,8 @@ static enum invalid_reason check_book(struct bytes book)
 
 /* --- the form of a transaction --- */
 
+#define FEW_POSTINGS 8
+
 /* What a draft debits and credits in one asset. */
 struct asset_total {
     struct bytes asset;
@@ -35,11 +37,15 @@ struct asset_total {
     int64_t debits, credits;
 };
 
-/* Open addressing, at most half full; hashing is seeded, since asset names are the client's. */
+/*
+ * Few postings hold few assets, which are looked through. For many there is a
+ * table: open addressing, at most half full; hashing is seeded, since asset
+ * names are the client's.
+ */
 struct asset_totals {
     struct asset_total *entries; /* in the order of first appearance */
     uint32_t count;
-    uint32_t *table; /* entry number + 1; 0: free */
+    uint32_t *table; /* entry number + 1; 0: free; NULL: the postings are few */
     uint32_t mask;
 };
 
@@ -55,27 +61,44 @@ static uint64_t hash_seed(void)
 
 static void totals_init(struct asset_totals *totals, uint32_t posting_count, struct arena *arena)
 {
-    uint32_t places = 4;
+    *totals = (struct asset_totals){.entries = arena_alloc(arena, posting_count * sizeof *totals->entries)};
+    if (posting_count <= FEW_POSTINGS)
+        return;
+    uint32_t places = 2 * FEW_POSTINGS;
     while (places < 2 * (uint64_t)posting_count)
         places *= 2;
-    totals->entries = arena_alloc(arena, posting_count * sizeof *totals->entries);
     totals->table = arena_alloc(arena, places * sizeof *totals->table);
     memset(totals->table, 0, places * sizeof *totals->table);
     totals->mask = places - 1;
-    totals->count = 0;
+}
+
+static struct asset_total *add_total(struct asset_totals *totals, struct bytes asset, uint32_t posting)
+{
+    struct asset_total *total = &totals->entries[totals->count++];
+    *total = (struct asset_total){.asset = asset, .first_posting = posting};
+    return total;
+}
+
+static struct asset_total *total_of_few(struct asset_totals *totals, struct bytes asset, uint32_t posting)
+{
+    for (uint32_t i = 0; i < totals->count; i++)
+        if (bytes_equal(totals->entries[i].asset, asset))
+            return &totals->entries[i];
+    return add_total(totals, asset, posting);
 }
 
 static struct asset_total *total_of(struct asset_totals *totals, struct bytes asset, uint32_t posting)
 {
+    if (!totals->table)
+        return total_of_few(totals, asset, posting);
     uint32_t place = (uint32_t)XXH3_64bits_withSeed(asset.base, asset.len, hash_seed()) & totals->mask;
     for (; totals->table[place]; place = (place + 1) & totals->mask) {
         struct asset_total *total = &totals->entries[totals->table[place] - 1];
         if (bytes_equal(total->asset, asset))
             return total;
     }
-    struct asset_total *total = &totals->entries[totals->count++];
+    struct asset_total *total = add_total(totals, asset, posting);
     totals->table[place] = totals->count;
-    *total = (struct asset_total){.asset = asset, .first_posting = posting};
     return total;
 }
 

@@ -34,7 +34,7 @@ static struct bytes take_bytes(struct msgpack_reader *r, uint64_t n)
 
 static uint8_t take_tag(struct msgpack_reader *r)
 {
-    return (uint8_t)take_number(r, 1);
+    return has(r, 1) ? *r->at++ : 0;
 }
 
 static void fail(struct msgpack_reader *r)
