@@ -164,12 +164,6 @@ static bool look_into_run(void *context, uint32_t run)
     return error == 0;
 }
 
-void idempotency_expect(const struct idempotency *i, const struct sha256 *digest)
-{
-    hot_keys_expect(i->hot, digest);
-    run_filter_expect(i->filter, digest);
-}
-
 bool idempotency_find(struct idempotency *i, const struct sha256 *digest, struct key_value *out)
 {
     run_filter_expect(i->filter, digest); /* most keys are new: what says so comes while the hot ones are looked at */

@@ -30,12 +30,6 @@ void idempotency_close(struct idempotency **idempotency);
 /* Every key before this log position is spilled; 0: none. */
 uint64_t idempotency_spilled_position(const struct idempotency *idempotency);
 
-/*
- * A find of this digest comes soon: what it reads, a few cache lines out of many MiB, is brought into the cache.
- * Worth it when other work lies between, such as the digests of the drafts behind it.
- */
-void idempotency_expect(const struct idempotency *idempotency, const struct sha256 *digest);
-
 /* Ends the process when the spilled keys cannot be read: EXIT_STATUS_REBUILD when they are damaged and thrown away. */
 bool idempotency_find(struct idempotency *idempotency, const struct sha256 *digest, struct key_value *out);
 

@@ -15,7 +15,7 @@
 
 /* In the order in which they come; each ends the stage that the one before it began. */
 enum stage_time {
-    STAGE_BEGUN,     /* worker: the body is there */
+    STAGE_BEGUN,     /* worker: the body is read and checked */
     STAGE_SENT,      /* worker: on the ring */
     STAGE_TAKEN,     /* arbiter: into a group */
     STAGE_DECIDED,   /* arbiter: the whole group is */

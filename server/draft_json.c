@@ -94,20 +94,22 @@ static const struct json_object external_ref_object = OBJECT(external_ref_fields
 static const struct json_field draft_fields[] = {
     {JSON_NAME("book"), A_STRING, .required = true, .offset = offsetof(struct draft, book)},
     {JSON_NAME("idempotency_key"), A_STRING, .required = true, .offset = offsetof(struct draft, idempotency_key)},
-    {JSON_NAME("postings"), AN_ARRAY, .required = true, .object = &posting_object, .offset = offsetof(struct draft, postings),
-     .count_offset = offsetof(struct draft, posting_count)},
-    {JSON_NAME("external_refs"), AN_ARRAY, .object = &external_ref_object, .offset = offsetof(struct draft, external_refs),
-     .count_offset = offsetof(struct draft, external_ref_count)},
+    {JSON_NAME("postings"), AN_ARRAY, .required = true, .object = &posting_object,
+     .offset = offsetof(struct draft, postings), .count_offset = offsetof(struct draft, posting_count)},
+    {JSON_NAME("external_refs"), AN_ARRAY, .object = &external_ref_object,
+     .offset = offsetof(struct draft, external_refs), .count_offset = offsetof(struct draft, external_ref_count)},
     {JSON_NAME("metadata"), .type = JSON_SLICE, .nullable = true, .offset = offsetof(struct draft, metadata)},
-    {JSON_NAME("occurred_at"), .type = JSON_TEXT, .expected = "an RFC 3339 date-time", .nullable = true, .convert = convert_time,
-     .offset = offsetof(struct draft, occurred_at), .flag_offset = offsetof(struct draft, has_occurred_at)},
+    {JSON_NAME("occurred_at"), .type = JSON_TEXT, .expected = "an RFC 3339 date-time", .nullable = true,
+     .convert = convert_time, .offset = offsetof(struct draft, occurred_at),
+     .flag_offset = offsetof(struct draft, has_occurred_at)},
 };
 static const struct json_object draft_object = OBJECT(draft_fields, struct draft);
 static const struct json_field draft_root = {AN_OBJECT, .object = &draft_object};
 
 static const struct json_field asset_fields[] = {
     {JSON_NAME("id"), A_STRING, .required = true, .offset = offsetof(struct asset_definition, id)},
-    {JSON_NAME("class"), A_STRING, .required = true, .convert = convert_class, .offset = offsetof(struct asset_definition, class)},
+    {JSON_NAME("class"), A_STRING, .required = true, .convert = convert_class,
+     .offset = offsetof(struct asset_definition, class)},
     {JSON_NAME("network"), A_STRING, .nullable = true, .offset = offsetof(struct asset_definition, network),
      .flag_offset = offsetof(struct asset_definition, has_network)},
     {JSON_NAME("native_id"), A_STRING, .nullable = true, .offset = offsetof(struct asset_definition, native_id),
@@ -123,7 +125,8 @@ static const struct json_field account_fields[] = {
     {JSON_NAME("book"), A_STRING, .required = true, .offset = offsetof(struct account_definition, book)},
     {JSON_NAME("path"), A_STRING, .required = true, .offset = offsetof(struct account_definition, path)},
     {JSON_NAME("asset"), A_STRING, .required = true, .offset = offsetof(struct account_definition, asset)},
-    {JSON_NAME("kind"), A_STRING, .required = true, .convert = convert_kind, .offset = offsetof(struct account_definition, kind)},
+    {JSON_NAME("kind"), A_STRING, .required = true, .convert = convert_kind,
+     .offset = offsetof(struct account_definition, kind)},
     {JSON_NAME("normal_side"), .type = JSON_TEXT, .expected = "\"debit\", \"credit\"", .nullable = true,
      .convert = convert_normal_side, .offset = offsetof(struct account_definition, normal_side)},
     {JSON_NAME("min_balance"), AN_INTEGER, .nullable = true, .offset = offsetof(struct account_definition, min_balance),

@@ -252,7 +252,7 @@ static void write_stages(struct buffer *out, const struct border *border)
 {
     static const char name[] = "talea_stage_seconds_total";
     static const char *const stages[STAGE_TIME_COUNT] = {
-        [STAGE_SENT] = "read",      [STAGE_TAKEN] = "queued", [STAGE_DECIDED] = "decide",
+        [STAGE_SENT] = "pack",      [STAGE_TAKEN] = "queued", [STAGE_DECIDED] = "decide",
         [STAGE_DURABLE] = "sync",   [STAGE_SHOWN] = "show",   [STAGE_DELIVERED] = "deliver",
     };
     metric_counter(out, "talea_stage_submissions_total", "Requests whose stages are summed.",

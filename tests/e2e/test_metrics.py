@@ -394,7 +394,7 @@ def test_the_stages_of_posts_add_up_to_less_than_their_requests_in_builds_that_m
     samples, _ = parse(fetch(ledger))
     assert total(samples, "talea_stage_submissions_total") == before + 20
     stages = {labels["stage"]: value for name, labels, value in samples if name == "talea_stage_seconds_total"}
-    assert set(stages) == {"read", "queued", "decide", "sync", "show", "deliver"}
+    assert set(stages) == {"pack", "queued", "decide", "sync", "show", "deliver"}
     assert all(value > 0 for value in stages.values())
     assert sum(stages.values()) < total(samples, "talea_http_request_duration_seconds_sum", method="POST") + total(
         samples, "talea_http_request_duration_seconds_sum", method="PUT")

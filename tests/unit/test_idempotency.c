@@ -35,7 +35,6 @@ static void check_found(struct idempotency *keys, uint64_t count, bool alike)
     for (uint64_t n = 0; n < KEYS; n++) {
         struct sha256 digest = digest_of(n, alike);
         struct key_value value;
-        idempotency_expect(keys, &digest);
         assert_int_equal(idempotency_find(keys, &digest, &value), n < count);
         if (n < count)
             assert_int_equal(value.seq, n);
@@ -56,7 +55,7 @@ static void every_key_is_found_after_its_spill(void **state)
         for (uint64_t n = 0; n < KEYS; n++) {
             struct sha256 digest = digest_of(n, alike);
             idempotency_add(keys, &digest, &(struct key_value){.seq = n});
-            assert_int_equal(idempotency_settle(keys, &(struct log_mark){.position = n + 1, .ledger = ledger}), 0);
+            assert_int_equal(idempotency_settle(keys, &(struct log_mark){.position = n + 1, .ledger = ledger}, n + 1), 0);
             if (n % 500 == 0)
                 check_found(keys, n + 1, alike);
         }
