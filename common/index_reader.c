@@ -3,7 +3,7 @@
 /*
  * One LMDB environment opened read-only, one read transaction that is reset
  * and renewed instead of made anew (it keeps its slot in the reader table), and lookups. Rows are copied out of
- * the mapping before use: LMDB aligns values to two bytes only.
+ * the mapping before use: LMDB aligns values to two bytes only. What never changes is looked up once (index_cache.h).
  */
 #include <assert.h>
 #include <errno.h>
@@ -13,6 +13,7 @@
 
 #include "common/data_dir.h"
 #include "common/exit_status.h"
+#include "common/index_cache.h"
 #include "common/report.h"
 
 #include <uthash.h>
@@ -25,6 +26,9 @@ struct index_reader {
     MDB_txn *txn; /* reset between begin and end */
     bool reading;
     MDB_dbi table[INDEX_TABLE_COUNT];
+    MDB_cursor *events;        /* NULL: not needed yet */
+    MDB_cursor *past_postings; /* the same */
+    struct index_cache *cache; /* of this environment */
 };
 
 /* LMDB's own codes are negative; its callers get errno values. */
@@ -40,14 +44,24 @@ static int errno_of(int mdb_error)
     }
 }
 
+static void close_cursor(MDB_cursor **cursor)
+{
+    if (*cursor)
+        mdb_cursor_close(*cursor);
+    *cursor = NULL;
+}
+
 static void close_environment(struct index_reader *r)
 {
+    close_cursor(&r->events);
+    close_cursor(&r->past_postings);
     if (r->txn)
         mdb_txn_abort(r->txn);
     if (r->env)
         mdb_env_close(r->env);
     r->txn = NULL;
     r->env = NULL;
+    index_cache_clear(r->cache);
 }
 
 static int open_tables(struct index_reader *r)
@@ -95,6 +109,7 @@ int index_reader_open(const char *data_dir, struct index_reader **out)
     if (!r)
         return ENOMEM;
     r->path = data_dir_path(data_dir, DATA_DIR_INDEX);
+    r->cache = index_cache_create();
     *out = r;
     return 0;
 }
@@ -105,6 +120,7 @@ int index_reader_open_snapshot(const char *file, struct index_reader **out)
     if (!r || !(r->path = strdup(file)))
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     r->flags = MDB_NOSUBDIR | MDB_NOLOCK;
+    r->cache = index_cache_create();
     *out = r;
     return 0;
 }
@@ -115,6 +131,7 @@ void index_reader_close(struct index_reader **reader)
     if (!r)
         return;
     close_environment(r);
+    index_cache_destroy(&r->cache);
     free(r->path);
     free(r);
     *reader = NULL;
@@ -216,6 +233,17 @@ int index_find_book(struct index_reader *r, struct bytes name, struct book_row *
     return get_row(r, TABLE_BOOKS, key, name_key(name, key), out, sizeof *out);
 }
 
+int index_find_book_at(struct index_reader *r, struct bytes name, int64_t at_us, struct book_row *out)
+{
+    assert(r->reading);
+    if (index_cache_book(r->cache, name, out) && out->last_at_us > at_us)
+        return 0;
+    int error = index_find_book(r, name, out);
+    if (error == 0)
+        index_cache_keep_book(r->cache, name, out);
+    return error;
+}
+
 int index_book_name(struct index_reader *r, uint32_t book_no, struct bytes *out)
 {
     uint8_t key[4];
@@ -242,10 +270,15 @@ int index_asset(struct index_reader *r, uint32_t asset_no, struct asset_definiti
 {
     uint8_t key[4];
     MDB_val value;
+    assert(r->reading);
+    if (index_cache_asset(r->cache, asset_no, out))
+        return 0;
     int error = get(r, TABLE_ASSET_BY_NO, key, number_key(asset_no, key), &value);
     if (error)
         return error;
-    return asset_definition_unpack(bytes_of(value.mv_data, value.mv_size), out) ? EIO : 0;
+    struct bytes packed = bytes_of(value.mv_data, value.mv_size);
+    index_cache_keep_asset(r->cache, asset_no, packed);
+    return asset_definition_unpack(packed, out) ? EIO : 0;
 }
 
 int index_event(struct index_reader *r, uint32_t book_no, uint64_t seq, int64_t *at_us, struct event_place *out)
@@ -260,27 +293,57 @@ int index_event(struct index_reader *r, uint32_t book_no, uint64_t seq, int64_t 
     return 0;
 }
 
+/* A cursor that is kept from one transaction to the next. */
+static int renew_cursor(struct index_reader *r, enum index_table table, MDB_cursor **cursor)
+{
+    assert(r->reading);
+    return errno_of(*cursor ? mdb_cursor_renew(r->txn, *cursor) : mdb_cursor_open(r->txn, r->table[table], cursor));
+}
+
+/* By a cursor, which looks into its own page first: the last steps of a search stay on one. */
+static int find_time(struct index_reader *r, bool *begun, uint32_t book_no, uint64_t seq, int64_t *at_us)
+{
+    uint8_t key[12];
+    MDB_val k = {event_table_key(book_no, seq, key), key}, v;
+    int error = *begun ? 0 : renew_cursor(r, TABLE_EVENTS, &r->events);
+    *begun = true;
+    if (error == 0)
+        error = errno_of(mdb_cursor_get(r->events, &k, &v, MDB_SET));
+    if (error == ENOENT || (error == 0 && v.mv_size < sizeof(struct event_row)))
+        return EIO;
+    if (error)
+        return error;
+    struct event_row row;
+    memcpy(&row, v.mv_data, sizeof row);
+    *at_us = row.at_us;
+    index_cache_keep_time(r->cache, book_no, seq, row.at_us);
+    return 0;
+}
+
+/*
+ * at never decreases as seq grows, so the answer is made bit by bit, from the
+ * highest one. Every search so looks at the same few seqs first, whatever it
+ * looks for and however the book has grown since: the cache has them.
+ */
 int index_seq_at(struct index_reader *r, const struct book_row *book, int64_t at_us, uint64_t *seq)
 {
-    if (book->last_at_us <= at_us) {
-        *seq = book->last_seq;
+    bool begun = false;
+    *seq = book->last_seq;
+    if (book->last_at_us <= at_us || book->last_seq == 0)
         return 0;
-    }
-    /* at never decreases as seq grows: the answer lies in [low, high). */
-    uint64_t low = 0, high = book->last_seq;
-    while (low + 1 < high) {
-        uint64_t middle = low + (high - low) / 2;
-        struct event_place place;
+    *seq = 0;
+    for (uint64_t bit = UINT64_C(1) << (63 - __builtin_clzll(book->last_seq)); bit > 0; bit /= 2) {
         int64_t at;
-        int error = index_event(r, book->book_no, middle, &at, &place);
+        if (*seq + bit >= book->last_seq) /* which is later */
+            continue;
+        int error = index_cache_time(r->cache, book->book_no, *seq + bit, &at)
+                        ? 0
+                        : find_time(r, &begun, book->book_no, *seq + bit, &at);
         if (error)
-            return error == ENOENT ? EIO : error;
+            return error;
         if (at <= at_us)
-            low = middle;
-        else
-            high = middle;
+            *seq += bit;
     }
-    *seq = low;
     return 0;
 }
 
@@ -344,13 +407,10 @@ static int open_cursor(struct index_reader *r, enum index_table table, MDB_curso
 
 int index_account_at(struct index_reader *r, uint64_t account_no, uint64_t seq, struct account_sums *out)
 {
-    MDB_cursor *cursor;
     *out = (struct account_sums){0};
-    int error = open_cursor(r, TABLE_POSTINGS, &cursor);
-    if (error)
-        return error;
-    error = last_posting(cursor, account_no, seq, out);
-    mdb_cursor_close(cursor);
+    int error = renew_cursor(r, TABLE_POSTINGS, &r->past_postings);
+    if (error == 0)
+        error = last_posting(r->past_postings, account_no, seq, out);
     return error == ENOENT ? 0 : error;
 }
 

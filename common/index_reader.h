@@ -46,6 +46,13 @@ int index_reader_meta(struct index_reader *reader, struct index_meta *out) __att
 
 int index_find_book(struct index_reader *reader, struct bytes name, struct book_row *out)
     __attribute__((warn_unused_result));
+/*
+ * The same for who asks for the number alone (at_us INT64_MIN), or for a time:
+ * last_seq and last_at_us may be those of an earlier state, but one that had an
+ * event later than at_us already if this one has.
+ */
+int index_find_book_at(struct index_reader *reader, struct bytes name, int64_t at_us, struct book_row *out)
+    __attribute__((warn_unused_result));
 int index_book_name(struct index_reader *reader, uint32_t book_no, struct bytes *out)
     __attribute__((warn_unused_result));
 int index_find_account(struct index_reader *reader, uint32_t book_no, struct bytes path, struct account_row *out)

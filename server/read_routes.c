@@ -36,12 +36,18 @@ static void json_as_of(struct json_text *j, bool present, struct timestamp as_of
     }
 }
 
-/* Checks the names and begins to read: the account and its book. False: answered. */
-static bool begin_with_account(struct exchange *e, struct book_row *book, struct account_row *account)
+/* For index_find_book_at: the time that is asked for, if one is. */
+static int64_t time_wanted(bool past, struct timestamp as_of)
+{
+    return past ? timestamp_floor_us(as_of) : INT64_MIN;
+}
+
+/* Checks the names and begins to read: the account, and its book for that time. False: answered. */
+static bool begin_with_account(struct exchange *e, int64_t at_us, struct book_row *book, struct account_row *account)
 {
     if (!exchange_check_names(e) || !exchange_read_index(e))
         return false;
-    int error = index_find_book(e->worker->index, e->match.book, book);
+    int error = index_find_book_at(e->worker->index, e->match.book, at_us, book);
     if (error == 0)
         error = index_find_account(e->worker->index, book->book_no, e->match.path, account);
     if (error == ENOENT) {
@@ -109,7 +115,7 @@ void handle_get_balance(struct exchange *e)
         refuse_query(e, reason);
         return;
     }
-    if (!begin_with_account(e, &book, &account))
+    if (!begin_with_account(e, time_wanted(past, as_of), &book, &account))
         return;
     int error = read_balance(e, &book, &account, past, as_of, &sums);
     if (error == 0)
@@ -193,7 +199,7 @@ void handle_get_history(struct exchange *e)
         refuse_query(e, reason);
         return;
     }
-    if (begin_with_account(e, &book, &account))
+    if (begin_with_account(e, time_wanted(false, (struct timestamp){0}), &book, &account))
         finish(e, write_history(e, &account, after_seq, limit));
 }
 
@@ -206,7 +212,7 @@ static int read_trial_balance(struct exchange *e, bool past, struct timestamp as
     uint64_t seq = UINT64_MAX;
     *lines = NULL;
     *count = 0;
-    int error = index_find_book(e->worker->index, e->match.book, &book);
+    int error = index_find_book_at(e->worker->index, e->match.book, time_wanted(past, as_of), &book);
     if (error)
         return error == ENOENT ? 0 : error; /* a book nobody has used */
     if (past) {
