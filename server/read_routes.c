@@ -9,9 +9,9 @@
 #include <stdlib.h>
 
 #include "common/account_key.h"
-#include "common/decimal.h"
 #include "common/ledger.h"
 #include "server/answers.h"
+#include "server/balance_text.h"
 #include "server/ledger_json.h"
 #include "server/posting_text.h"
 #include "server/query.h"
@@ -88,24 +88,24 @@ static int read_balance(struct exchange *e, const struct book_row *book, const s
 static void write_balance(struct exchange *e, const struct account_row *account, const struct asset_definition *asset,
                           bool past, struct timestamp as_of, const struct account_sums *sums)
 {
-    char text[DECIMAL_TEXT_MAX];
-    struct json_text *j = exchange_json(e);
-    i128 balance = ledger_balance((enum normal_side)account->normal_side, sums->debits, sums->credits);
-    int n = decimal_format(balance, asset->precision, text);
-    json_open_object(j);
-    json_account_key(j, "account", e->match.book, e->match.path);
-    json_field(j, "asset", asset->id);
-    json_field(j, "balance", bytes_of(text, (size_t)n));
-    json_as_of(j, past, as_of);
-    json_key(j, "updated_seq");
-    json_unsigned(j, sums->updated_seq);
-    json_close_object(j);
+    struct balance_view view = {
+        .book = e->match.book,
+        .path = e->match.path,
+        .asset = asset->id,
+        .balance = ledger_balance((enum normal_side)account->normal_side, sums->debits, sums->credits),
+        .precision = asset->precision,
+        .past = past,
+        .as_of = as_of,
+        .updated_seq = sums->updated_seq,
+    };
+    buffer_clear(&e->worker->answer);
+    balance_text_write(&view, http_arena(e->http), &e->worker->answer);
 }
 
 void handle_get_balance(struct exchange *e)
 {
     bool past;
-    struct timestamp as_of;
+    struct timestamp as_of = {0};
     const char *reason;
     struct book_row book;
     struct account_row account;
