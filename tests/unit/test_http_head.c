@@ -145,6 +145,30 @@ static void octets_that_end_no_line_are_refused_as_soon_as_they_come(void **stat
     assert_int_equal(fault, HTTP_FAULT_CONTROL);
 }
 
+/* Wherever in a line they stand, whatever stands around: heads are looked at by several octets at once. */
+static void every_control_octet_is_found_at_every_place(void **state)
+{
+    (void)state;
+    for (int octet = 0; octet < 256; octet++)
+        for (size_t place = 0; place < 40; place++)
+            for (int around = 0; around < 2; around++) {
+                char text[128];
+                enum http_fault fault;
+                bool control = (octet < 0x20 && octet != '\t' && octet != '\r' && octet != '\n') || octet == 0x7f;
+                enum http_fault expected = octet == '\r'  ? HTTP_FAULT_BARE_CR
+                                           : octet == '\n' ? HTTP_FAULT_BARE_LF
+                                           : control      ? HTTP_FAULT_CONTROL
+                                                          : HTTP_FAULT_NONE;
+                size_t length = (size_t)sprintf(text, START HOST "A: ");
+                memset(text + length, around ? 0xff : 0x80, 41);
+                text[length + place] = (char)octet;
+                memcpy(text + length + 41, "\r\n\r\n", 4);
+                int end = parse(text, length + 45, &fault);
+                assert_int_equal(fault, expected);
+                assert_int_equal(end, expected ? -1 : (int)length + 45);
+            }
+}
+
 static void malformed_fields_are_refused(void **state)
 {
     (void)state;
@@ -268,6 +292,7 @@ int main(void)
         cmocka_unit_test(what_stands_behind_the_head_is_not_looked_at),
         cmocka_unit_test(request_lines_that_two_could_read_in_two_ways_are_refused),
         cmocka_unit_test(octets_that_end_no_line_are_refused_as_soon_as_they_come),
+        cmocka_unit_test(every_control_octet_is_found_at_every_place),
         cmocka_unit_test(malformed_fields_are_refused),
         cmocka_unit_test(a_host_is_there_once_and_is_one),
         cmocka_unit_test(a_body_has_one_length_told_in_one_way),
