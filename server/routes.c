@@ -111,18 +111,38 @@ static void decode_parameter(struct bytes *parameter, struct arena *arena, bool 
         *not_utf8 = true;
 }
 
+static unsigned slashes_in(struct bytes text)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < text.len; i++)
+        count += text.base[i] == '/';
+    return count;
+}
+
+/* Only a template with as many segments as the path has can fit it: most need not be looked at. */
+static unsigned slashes_of(enum route_id id)
+{
+    static unsigned slashes[ROUTE_COUNT]; /* 0: not counted yet */
+    if (slashes[id] == 0)
+        slashes[id] = slashes_in(bytes_of_string(routes[id].path));
+    return slashes[id];
+}
+
 void routes_match(struct bytes target, bool on_metrics_listener, struct arena *arena, struct route_match *match)
 {
     const uint8_t *mark = memchr(target.base, '?', target.len);
     struct bytes path = mark ? bytes_of(target.base, (size_t)(mark - target.base)) : target;
     struct bytes query = mark ? bytes_of(mark + 1, target.len - path.len - 1) : bytes_of(NULL, 0);
+    unsigned slashes = slashes_in(path);
     *match = (struct route_match){.id = ROUTE_NONE};
     for (int id = 0; id < ROUTE_NONE && path.len > 0 && path.base[0] == '/'; id++) {
-        struct route_match candidate = {.id = (enum route_id)id};
-        if (routes[id].on_metrics_listener != on_metrics_listener || !fits(routes[id].path, path, &candidate))
+        if (slashes_of((enum route_id)id) != slashes || routes[id].on_metrics_listener != on_metrics_listener)
             continue;
-        *match = candidate;
-        break;
+        struct route_match candidate = {.id = (enum route_id)id};
+        if (fits(routes[id].path, path, &candidate)) {
+            *match = candidate;
+            break;
+        }
     }
     match->query = query;
     decode_parameter(&match->book, arena, &match->not_utf8);
