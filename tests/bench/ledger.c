@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/rfc3339.h"
 #include "tests/bench/event_feed.h"
 #include "tests/bench/say.h"
 #include "tests/bench/sources.h"
@@ -172,25 +173,46 @@ static bool take_sample(void *context, const char *data, size_t length)
     struct event_facts event;
     if (!event_facts_read(data, length, &event))
         return false;
-    if (s->samples->at[0] == '\0' && event.at.length == AT_LEN)
-        memcpy(s->samples->at, event.at.base, AT_LEN);
     if (piece_is(event.kind, "transaction_posted") && event.tx_id.length == TX_ID_LEN)
         memcpy(s->samples->tx_ids[s->samples->count++], event.tx_id.base, TX_ID_LEN);
     return s->samples->count < s->wanted && event.seq < s->end_seq;
 }
 
-static int sample_book(struct ledger *l, uint32_t book, uint64_t events)
+/* The time of the first event that comes. */
+static bool take_time(void *context, const char *data, size_t length)
 {
-    uint64_t last = l->ends[book].head_seq, from = last > events ? last - events : 0;
-    struct sampling sampling = {&l->samples[book], last, SAMPLES_MAX};
+    int64_t *at_us = context;
+    struct event_facts event;
+    struct timestamp at;
+    if (event_facts_read(data, length, &event) && rfc3339_parse(bytes_of(event.at.base, event.at.length), &at) == 0)
+        *at_us = timestamp_floor_us(at);
+    return false;
+}
+
+/* Reads events behind a seq until `take` has enough. 0 or errno. */
+static int read_events(struct ledger *l, uint32_t book, uint64_t from,
+                       bool (*take)(void *context, const char *data, size_t length), void *context)
+{
     struct event_feed feed;
     int error = event_feed_open(&feed, l->engine->target, book, from, FEED_TIMEOUT_S);
     while (!error)
-        error = event_feed_read(&feed, take_sample, &sampling);
+        error = event_feed_read(&feed, take, context);
     event_feed_close(&feed);
-    if (error == ECANCELED && sampling.samples->count > 0 && sampling.samples->at[0])
+    return error == ECANCELED ? 0 : error;
+}
+
+static int sample_book(struct ledger *l, uint32_t book, uint64_t events)
+{
+    uint64_t last = l->ends[book].head_seq, from = last > events ? last - events : 0;
+    struct samples *samples = &l->samples[book];
+    int error = read_events(l, book, from, take_sample, &(struct sampling){samples, last, SAMPLES_MAX});
+    if (!error)
+        error = read_events(l, book, from, take_time, &samples->from_us);
+    if (!error)
+        error = read_events(l, book, from + (last - from) / 10, take_time, &samples->to_us);
+    if (!error && samples->count > 0 && samples->from_us > 0 && samples->to_us >= samples->from_us)
         return 0;
-    say("book bench-%05u: its events cannot be read: %s", book, strerror(error));
+    say("book bench-%05u: its events cannot be read: %s", book, strerror(error ? error : EBADMSG));
     return EIO;
 }
 

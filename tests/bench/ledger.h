@@ -9,13 +9,12 @@
 #include "tests/bench/options.h"
 #include "tests/bench/proof.h"
 
-#define AT_LEN 27     /* 2026-06-04T12:00:00.123456Z */
 #define TX_ID_LEN 36
 #define SAMPLES_MAX 256
 
 /* What reads ask for, of one book. */
 struct samples {
-    char at[AT_LEN + 1]; /* a time so many events back */
+    int64_t from_us, to_us; /* the times of so many events back, and of a tenth less */
     uint32_t count;
     char tx_ids[SAMPLES_MAX][TX_ID_LEN + 1];
 };

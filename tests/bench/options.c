@@ -52,7 +52,7 @@ static const struct command commands[COMMAND_COUNT] = {
     SCENARIO(SCENARIO_BOOKS, "books", "single posts to many books"),
     SCENARIO(SCENARIO_BATCH, "batch", "batches of drafts"),
     SCENARIO(SCENARIO_BALANCE, "balance", "current balances"),
-    SCENARIO(SCENARIO_AS_OF, "as-of", "balances as of a time that lies --events back"),
+    SCENARIO(SCENARIO_AS_OF, "as-of", "balances as of times that lie about --events back"),
     SCENARIO(SCENARIO_HISTORY, "history", "pages of 100 postings, one behind the other"),
     SCENARIO(SCENARIO_READ, "read", "balances, balances as of a time, pages, transactions, trial balances"),
     SCENARIO(SCENARIO_MIXED, "mixed", "four reads for each post"),

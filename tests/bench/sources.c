@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/decimal.h"
 #include "common/rfc3339.h"
 #include "tests/bench/ledger.h"
 #include "tests/bench/say.h"
@@ -217,9 +218,12 @@ static bool next_as_of(struct worker *w, struct connection *c)
 {
     const struct ledger *l = w->engine->context;
     uint32_t book, account;
-    char *out = begin_read(w, c, &book, &account);
-    c->out_length = get_write(w->engine->target, out, ACCOUNT_PATH "balance?as_of=%s", book, account,
-                              l->samples[book].at);
+    char *out = begin_read(w, c, &book, &account), at[RFC3339_TEXT_MAX + 1];
+    const struct samples *s = &l->samples[book];
+    u128 span = (u128)(s->to_us - s->from_us), part = worker_random(w, UINT32_MAX);
+    int64_t at_us = s->from_us + (int64_t)(span * part / UINT32_MAX);
+    at[rfc3339_format_us(at_us, at)] = '\0';
+    c->out_length = get_write(w->engine->target, out, ACCOUNT_PATH "balance?as_of=%s", book, account, at);
     return true;
 }
 
