@@ -1,5 +1,6 @@
 """A disk that refuses: nothing of that batch is acknowledged, and the same key leads to the one true answer."""
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -40,6 +41,44 @@ def test_a_commit_that_fails_acknowledges_nothing(make_ledger, call, error):
     assert 503 in statuses, "the fault was met"
     assert "nothing of this group is acknowledged" in ledger.stderr_text()
     ledger.stop()
+    ledger.under = []
+    del ledger.env["ASAN_OPTIONS"]
+    ledger.start()
+    ledger.check_invariants(["shop"])
+
+
+def post_until_taken(ledger, client, statuses):
+    for n in range(12):
+        key, status = f"{client}-{n}", None
+        while status != 200:
+            answer = ledger.request("POST", "/v1/transactions", sale("shop", key))
+            status = answer.status
+            statuses.append(status)
+            assert status == 200 or (status == 503 and answer.headers["retry-after"] == "1"), answer.text
+        ledger.acknowledge("shop", key, answer.json)
+
+
+@pytest.mark.skipif(not may_trace(), reason="strace may not trace here")
+@pytest.mark.parametrize("call", ["fdatasync", "pwritev"])
+def test_what_was_decided_while_a_batch_failed_is_not_acknowledged_either(make_ledger, call):
+    ledger = make_ledger(workers=1, write_batch_max=1)  # so that others wait, and are decided meanwhile
+    ledger.set_up("shop")
+    ledger.stop()
+    trace = ledger.home + "/trace"
+    ledger.env["ASAN_OPTIONS"] = "detect_leaks=0"
+    ledger.under = ["strace", "-D", "-f", "-qq", "-o", trace, "-e", "signal=none", "-e", f"trace={call}",
+                    "-e", f"inject={call}:error=EIO:when=25"]
+    ledger.start()
+    statuses = []
+    with ThreadPoolExecutor(8) as clients:
+        for done in [clients.submit(post_until_taken, ledger, n, statuses) for n in range(8)]:
+            done.result()
+    ledger.stop()
+    assert 503 in statuses, "the fault was met"
+    assert "writing the log failed" in ledger.stderr_text()
+    with open(trace) as f:
+        callers = {line.split()[0] for line in f if call in line}
+    assert len(callers) > 1, "a thread wrote while others were decided"
     ledger.under = []
     del ledger.env["ASAN_OPTIONS"]
     ledger.start()
