@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/exit_status.h"
+#include "common/process.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
 
@@ -71,16 +71,6 @@ static void *serve(void *context)
     }
 }
 
-static void start_thread(struct disk_writer *w)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&w->thread, NULL, serve, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    w->has_thread = error == 0;
-}
-
 static void take_job(struct disk_writer *w, int fd, struct bytes bytes, uint64_t offset)
 {
     w->fd = fd;
@@ -91,7 +81,7 @@ static void take_job(struct disk_writer *w, int fd, struct bytes bytes, uint64_t
 void disk_writer_begin(struct disk_writer *w, int fd, struct bytes bytes, uint64_t offset)
 {
     if (!w->has_thread)
-        start_thread(w);
+        w->has_thread = process_start_thread(&w->thread, serve, w) == 0;
     if (!w->has_thread) {
         disk_writer_do(w, fd, bytes, offset);
         return;

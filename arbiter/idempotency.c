@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "arbiter/key_runs.h"
 #include "common/data_dir.h"
 #include "common/exit_status.h"
+#include "common/process.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
 
@@ -272,11 +272,7 @@ static int start_spill(struct idempotency *i, const struct log_mark *mark, uint6
     for (size_t n = 0; n < s->run.count; n++)
         s->keys[n] = *hot_keys_at(i->hot, s->first + n);
     atomic_store(&s->ended, false);
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&s->thread, NULL, spill, s);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = process_start_thread(&s->thread, spill, s);
     s->running = error == 0;
     if (error)
         free(s->keys);

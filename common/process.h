@@ -2,8 +2,9 @@
 #define TALEA_COMMON_PROCESS_H
 /*
  * What a process tells the kernel of itself, and what the kernel tells of
- * processes: proc(5).
+ * processes: proc(5). And threads beside the one that a process begins with.
  */
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -20,6 +21,9 @@ void process_set_oom_score(int score);
 
 /* Raises the soft limit of open files to the hard one, for this process and those it will fork. The limit then. */
 uint64_t process_raise_open_files(void);
+
+/* Starts a thread that takes no signal: all are left to the thread that calls. 0 or errno. */
+int process_start_thread(pthread_t *thread, void *(*run)(void *), void *context) __attribute__((warn_unused_result));
 
 /* CPUs that the calling process may run on, 1 at least. */
 uint32_t process_cpu_count(void);
