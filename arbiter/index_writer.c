@@ -32,8 +32,7 @@ struct index_writer {
     int data_fd; /* for fallocate alone */
     uint64_t file_bytes; /* when it was opened; 0: it was new */
     uint64_t map_bytes;
-    uint64_t reserved; /* of the map by the last index_writer_reserve, and all that is used before it */
-    uint64_t promised; /* the same of the transaction that is written */
+    uint64_t promised; /* of the map to the transaction that is written, and all that is used before it */
     uint64_t page_bytes;
     uint64_t handed_over; /* where the next step of writing behind begins */
     uint64_t stepped_ns;
@@ -195,30 +194,29 @@ uint64_t index_writer_used_bytes(struct index_writer *w)
  * A put may copy its leaf and split it. The branches over it are copied too,
  * but puts are sorted and share them; the constant is for these.
  */
-int index_writer_reserve(struct index_writer *w, uint64_t put_count, uint64_t put_bytes)
+static uint64_t needed_bytes(struct index_writer *w, uint64_t put_count, uint64_t put_bytes)
 {
     uint64_t used = w->writing ? w->promised : index_writer_used_bytes(w);
-    uint64_t need = used + (put_count * 2 + 1024) * w->page_bytes + 2 * put_bytes;
-    if (need <= w->map_bytes) {
-        w->reserved = need;
+    return used + (put_count * 2 + 1024) * w->page_bytes + 2 * put_bytes;
+}
+
+int index_writer_reserve(struct index_writer *w, uint64_t put_count, uint64_t put_bytes)
+{
+    uint64_t need = needed_bytes(w, put_count, put_bytes);
+    if (need <= w->map_bytes)
         return 0;
-    }
     if (w->writing)
         return EBUSY;
     uint64_t comfortable = w->map_bytes + w->map_bytes / 4;
     int error = need < comfortable ? grow_map(w, round_up(comfortable)) : ENOSPC;
-    if (error == ENOSPC || error == EDQUOT)
-        error = grow_map(w, round_up(need));
-    if (error == 0)
-        w->reserved = need;
-    return error;
+    return error == ENOSPC || error == EDQUOT ? grow_map(w, round_up(need)) : error;
 }
 
 int index_writer_begin(struct index_writer *w, uint64_t put_count, uint64_t put_bytes)
 {
     assert(!w->writing);
     int error = index_writer_reserve(w, put_count, put_bytes);
-    w->promised = w->reserved;
+    w->promised = needed_bytes(w, put_count, put_bytes);
     return error ? error : errno_of(mdb_txn_begin(w->env, NULL, 0, &w->writing));
 }
 
