@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 #include "common/exit_status.h"
 #include "common/report.h"
 
@@ -74,10 +76,7 @@ static size_t place_of(uint64_t number, unsigned bits)
 
 static size_t book_place(struct bytes name)
 {
-    uint64_t hash = name.len;
-    for (size_t i = 0; i < name.len; i++)
-        hash = hash * 31 + name.base[i];
-    return place_of(hash, BOOKS_KEPT_BITS);
+    return (size_t)(XXH3_64bits(name.base, name.len) >> (64 - BOOKS_KEPT_BITS));
 }
 
 bool index_cache_book(const struct index_cache *cache, struct bytes name, struct book_row *out)
