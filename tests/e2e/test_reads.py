@@ -3,6 +3,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 
 from harness import PATIENCE_S, credit, debit, draft, quote, sale, wait_until
@@ -39,7 +40,8 @@ def test_whatever_worker_is_asked_after_an_acknowledgement_shows_the_post(make_l
                 now = ask(connection, BALANCE.format("shop"))
                 assert (now["balance"], now["updated_seq"]) == (f"{n // 100}.{n % 100:02}", posted["seq"])
                 then = ask(connection, BALANCE.format("shop") + "?as_of=" + quote(posted["at"]))
-                assert then == {**now, "as_of": posted["at"]}
+                # The echo has no more digits than it needs.
+                assert then == {**now, "as_of": re.sub(r"(\.000)?000Z$", "Z", posted["at"])}
 
 
 def check_times(connections, times):

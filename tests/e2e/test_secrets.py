@@ -67,7 +67,8 @@ def sanitized(ledger):
 def replace_workers(ledger):
     workers = ledger.worker_pids()
     assert ledger.admin("reload").returncode == 0
-    wait_until(lambda: not set(workers) & set(ledger.worker_pids()), "new workers")
+    wait_until(lambda: ledger.worker_pids() and not set(workers) & {pid for pid, _ in ledger.children()},
+               "the new workers alone")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
