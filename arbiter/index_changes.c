@@ -3,27 +3,28 @@
 /*
  * Rows stay where they were collected; sorted is a list of their keys as
  * numbers, with their places. Most of it is in order as it comes: events of a
- * book, transactions by their milliseconds, an account's postings.
+ * book, transactions by their milliseconds, an account's blocks.
  */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/buffer.h"
 #include "common/decimal.h"
 #include "common/exit_status.h"
 #include "common/report.h"
 
 #define SWEEP_LEAST 16 /* rows for which a cursor pays */
 
-struct posting_change {
+struct block_change {
     uint8_t key[16];
-    struct posting_row row;
-    const uint8_t *entries;
+    uint64_t seqs[POSTING_TAIL_MAX];
 };
 
 struct event_change {
     uint8_t key[12];
     struct event_row row;
+    size_t at, length; /* in posted */
 };
 
 struct transaction_change {
@@ -38,13 +39,13 @@ struct place {
 };
 
 struct index_changes {
-    struct posting_change *postings;
+    struct block_change *blocks;
     struct event_change *events;
     struct transaction_change *transactions;
-    size_t posting_count, posting_room;
+    size_t block_count, block_room;
     size_t event_count, event_room;
     size_t transaction_count, transaction_room;
-    uint64_t entry_bytes;
+    struct buffer posted; /* what lies behind the rows of events */
     struct place *places, *merged; /* of one table after another */
     size_t place_room;
 };
@@ -72,7 +73,8 @@ void index_changes_destroy(struct index_changes **changes)
 {
     if (!*changes)
         return;
-    free((*changes)->postings);
+    free((*changes)->blocks);
+    buffer_free(&(*changes)->posted);
     free((*changes)->events);
     free((*changes)->transactions);
     free((*changes)->places);
@@ -83,27 +85,28 @@ void index_changes_destroy(struct index_changes **changes)
 
 void index_changes_clear(struct index_changes *c)
 {
-    c->posting_count = c->event_count = c->transaction_count = 0;
-    c->entry_bytes = 0;
+    c->block_count = c->event_count = c->transaction_count = 0;
+    buffer_clear(&c->posted);
 }
 
-void index_changes_posting(struct index_changes *c, uint64_t account_no, uint64_t seq, const struct posting_row *row,
-                           const uint8_t *entries)
+void index_changes_block(struct index_changes *c, uint64_t account_no, const uint64_t seqs[static POSTING_TAIL_MAX])
 {
-    c->postings = grow(c->postings, &c->posting_room, c->posting_count, sizeof *c->postings);
-    struct posting_change *change = &c->postings[c->posting_count++];
-    posting_table_key(account_no, seq, change->key);
-    change->row = *row;
-    change->entries = entries;
-    c->entry_bytes += (uint64_t)row->posting_count * POSTING_ENTRY_BYTES;
+    c->blocks = grow(c->blocks, &c->block_room, c->block_count, sizeof *c->blocks);
+    struct block_change *change = &c->blocks[c->block_count++];
+    posting_table_key(account_no, seqs[0], change->key);
+    memcpy(change->seqs, seqs, sizeof change->seqs);
 }
 
-void index_changes_event(struct index_changes *c, uint32_t book_no, uint64_t seq, const struct event_row *row)
+void index_changes_event(struct index_changes *c, uint32_t book_no, uint64_t seq, const struct event_row *row,
+                         struct bytes posted)
 {
     c->events = grow(c->events, &c->event_room, c->event_count, sizeof *c->events);
     struct event_change *change = &c->events[c->event_count++];
     event_table_key(book_no, seq, change->key);
     change->row = *row;
+    change->at = c->posted.len;
+    change->length = posted.len;
+    buffer_append(&c->posted, posted.base, posted.len);
 }
 
 void index_changes_transaction(struct index_changes *c, struct uuid id, uint32_t book_no, uint64_t seq)
@@ -115,8 +118,8 @@ void index_changes_transaction(struct index_changes *c, struct uuid id, uint32_t
 
 void index_changes_weigh(const struct index_changes *c, uint64_t *put_count, uint64_t *put_bytes)
 {
-    *put_count = c->posting_count + c->event_count + c->transaction_count;
-    *put_bytes = c->posting_count * sizeof *c->postings + c->entry_bytes + c->event_count * sizeof *c->events +
+    *put_count = c->block_count + c->event_count + c->transaction_count;
+    *put_bytes = c->block_count * sizeof *c->blocks + c->event_count * sizeof *c->events + c->posted.len +
                  c->transaction_count * sizeof *c->transactions;
 }
 
@@ -181,7 +184,7 @@ static const struct place *order_of(struct index_changes *c, const void *items, 
 
 static void make_places(struct index_changes *c)
 {
-    size_t most = c->posting_count;
+    size_t most = c->block_count;
     if (most < c->event_count)
         most = c->event_count;
     if (most < c->transaction_count)
@@ -199,13 +202,12 @@ static void make_places(struct index_changes *c)
 
 /* --- writing --- */
 
-static int write_postings(const struct index_changes *c, const struct place *order, struct index_writer *index)
+static int write_blocks(const struct index_changes *c, const struct place *order, struct index_writer *index)
 {
     int error = 0;
-    for (size_t i = 0; error == 0 && i < c->posting_count; i++) {
-        const struct posting_change *p = &c->postings[order[i].at];
-        error = index_writer_put_two(index, TABLE_POSTINGS, p->key, sizeof p->key, &p->row, sizeof p->row, p->entries,
-                                     (size_t)p->row.posting_count * POSTING_ENTRY_BYTES);
+    for (size_t i = 0; error == 0 && i < c->block_count; i++) {
+        const struct block_change *b = &c->blocks[order[i].at];
+        error = index_writer_put(index, TABLE_POSTINGS, b->key, sizeof b->key, b->seqs, sizeof b->seqs);
     }
     return error;
 }
@@ -215,7 +217,8 @@ static int write_events(const struct index_changes *c, const struct place *order
     int error = 0;
     for (size_t i = 0; error == 0 && i < c->event_count; i++) {
         const struct event_change *e = &c->events[order[i].at];
-        error = index_writer_put(index, TABLE_EVENTS, e->key, sizeof e->key, &e->row, sizeof e->row);
+        const struct bytes parts[] = {bytes_of(&e->row, sizeof e->row), bytes_of(c->posted.base + e->at, e->length)};
+        error = index_writer_put_parts(index, TABLE_EVENTS, e->key, sizeof e->key, parts, 2);
     }
     return error;
 }
@@ -247,8 +250,8 @@ static int write_sorted(const struct index_changes *c, const struct place *order
 int index_changes_write(struct index_changes *c, struct index_writer *index)
 {
     make_places(c);
-    const struct place *order = order_of(c, c->postings, c->posting_count, sizeof *c->postings, key_16);
-    int error = write_sorted(c, order, index, TABLE_POSTINGS, c->posting_count, write_postings);
+    const struct place *order = order_of(c, c->blocks, c->block_count, sizeof *c->blocks, key_16);
+    int error = write_sorted(c, order, index, TABLE_POSTINGS, c->block_count, write_blocks);
     if (error)
         return error;
     order = order_of(c, c->events, c->event_count, sizeof *c->events, key_12);

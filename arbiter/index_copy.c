@@ -4,7 +4,7 @@
  * A read transaction that lasts as long as a copy of gigabytes keeps every
  * page that the writer gives up from being used again: the index grows by all
  * that is written meanwhile, and those pages are then dirtied one after
- * another, for hours. So only what changes (accounts, books, sums: little) is
+ * another, for hours. So only what changes (accounts, books, sums) is
  * copied in one transaction. The rest only ever grows: its rows are copied in
  * many short transactions, and those that are newer than the state are left
  * out. The rows come in key order, so the copy's pages are full.
@@ -29,7 +29,7 @@ struct copy {
     MDB_txn *reading, *writing;
     struct index_meta meta;
     uint64_t *last_seq; /* of each book, by number */
-    uint32_t *book_of;  /* each account, by number */
+    uint64_t *blocked_seq; /* of each account, by number */
     struct paced_file file; /* the copy, which LMDB writes */
 };
 
@@ -103,13 +103,14 @@ static int begin_reading(struct copy *c)
 /* What is to be done with a row: 0, it is copied; ENOENT, it is no part of the state; else an error. */
 typedef int look_fn(struct copy *c, const MDB_val *key, const MDB_val *value);
 
-static int look_at_posting(struct copy *c, const MDB_val *key, const MDB_val *value)
+/* A block that was made of a tail later is in that account's row still. */
+static int look_at_block(struct copy *c, const MDB_val *key, const MDB_val *value)
 {
     (void)value;
     if (key->mv_size != 16)
         return EIO;
     uint64_t account_no = key_u64(key->mv_data), seq = key_u64((const uint8_t *)key->mv_data + 8);
-    return account_no <= c->meta.account_count && seq <= c->last_seq[c->book_of[account_no]] ? 0 : ENOENT;
+    return account_no <= c->meta.account_count && seq <= c->blocked_seq[account_no] ? 0 : ENOENT;
 }
 
 static int look_at_event(struct copy *c, const MDB_val *key, const MDB_val *value)
@@ -154,7 +155,7 @@ static int note_account(struct copy *c, const MDB_val *key, const MDB_val *value
     uint32_t book_no = key_u32(key->mv_data);
     if (row.account_no > c->meta.account_count || book_no > c->meta.book_count)
         return EIO;
-    c->book_of[row.account_no] = book_no;
+    c->blocked_seq[row.account_no] = row.blocked_seq;
     return 0;
 }
 
@@ -258,8 +259,8 @@ static int read_meta(struct copy *c)
         return EIO;
     memcpy(&c->meta, value.mv_data, sizeof c->meta);
     c->last_seq = calloc((size_t)c->meta.book_count + 1, sizeof *c->last_seq);
-    c->book_of = calloc(c->meta.account_count + 1, sizeof *c->book_of);
-    return c->last_seq && c->book_of ? 0 : ENOMEM;
+    c->blocked_seq = calloc(c->meta.account_count + 1, sizeof *c->blocked_seq);
+    return c->last_seq && c->blocked_seq ? 0 : ENOMEM;
 }
 
 /* All that changes, as of one commit. */
@@ -291,7 +292,7 @@ static int copy_all(struct copy *c)
 {
     int error = copy_state(c);
     if (error == 0)
-        error = copy_growing(c, TABLE_POSTINGS, look_at_posting);
+        error = copy_growing(c, TABLE_POSTINGS, look_at_block);
     if (error == 0)
         error = copy_growing(c, TABLE_EVENTS, look_at_event);
     if (error == 0)
@@ -310,7 +311,7 @@ static void close_both(struct copy *c)
     if (c->file.fd >= 0)
         close(c->file.fd);
     free(c->last_seq);
-    free(c->book_of);
+    free(c->blocked_seq);
 }
 
 int index_copy(const char *index_path, const char *file, struct index_meta *meta)

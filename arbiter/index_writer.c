@@ -237,22 +237,26 @@ void index_writer_sweep_end(struct index_writer *w)
 int index_writer_put(struct index_writer *w, enum index_table table, const void *key, size_t key_len,
                      const void *value, size_t value_len)
 {
-    return index_writer_put_two(w, table, key, key_len, value, value_len, NULL, 0);
+    struct bytes whole = bytes_of(value, value_len);
+    return index_writer_put_parts(w, table, key, key_len, &whole, 1);
 }
 
-int index_writer_put_two(struct index_writer *w, enum index_table table, const void *key, size_t key_len,
-                         const void *first, size_t first_len, const void *second, size_t second_len)
+int index_writer_put_parts(struct index_writer *w, enum index_table table, const void *key, size_t key_len,
+                           const struct bytes *parts, size_t count)
 {
     assert(w->writing);
-    MDB_val k = {key_len, (void *)key}, v = {first_len + second_len, NULL};
+    MDB_val k = {key_len, (void *)key}, v = {0, NULL};
+    for (size_t i = 0; i < count; i++)
+        v.mv_size += parts[i].len;
     assert(!w->sweep || table == w->swept_table);
     int error = w->sweep ? mdb_cursor_put(w->sweep, &k, &v, MDB_RESERVE)
                          : mdb_put(w->writing, w->table[table], &k, &v, MDB_RESERVE);
     if (error)
         return errno_of(error);
-    memcpy(v.mv_data, first, first_len);
-    if (second_len)
-        memcpy((uint8_t *)v.mv_data + first_len, second, second_len);
+    uint8_t *to = v.mv_data;
+    for (size_t i = 0; i < count; to += parts[i++].len)
+        if (parts[i].len)
+            memcpy(to, parts[i].base, parts[i].len);
     return 0;
 }
 

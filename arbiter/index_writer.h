@@ -44,10 +44,9 @@ int index_writer_begin(struct index_writer *writer, uint64_t put_count, uint64_t
     __attribute__((warn_unused_result));
 int index_writer_put(struct index_writer *writer, enum index_table table, const void *key, size_t key_len,
                      const void *value, size_t value_len) __attribute__((warn_unused_result));
-/* Puts a fixed part and what lies behind it as one value. */
-int index_writer_put_two(struct index_writer *writer, enum index_table table, const void *key, size_t key_len,
-                         const void *first, size_t first_len, const void *second, size_t second_len)
-    __attribute__((warn_unused_result));
+/* Puts some parts, one behind the other, as one value. */
+int index_writer_put_parts(struct index_writer *writer, enum index_table table, const void *key, size_t key_len,
+                           const struct bytes *parts, size_t count) __attribute__((warn_unused_result));
 /*
  * Between these two all puts go into one table. A cursor remembers the page of
  * the last one, so many puts in key order cost less. Abort ends it too.

@@ -9,6 +9,7 @@
 #include "arbiter/directory.h"
 #include "arbiter/snapshot.h"
 #include "common/data_dir.h"
+#include "common/index_schema.h"
 #include "common/index_state.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
@@ -156,7 +157,7 @@ static int open_store(struct recovering *r, struct store **store, bool *has_mark
     }
     /* What LMDB itself takes for broken, or what holds no state of ours: once more without it. */
     if (error && error != ENOSPC && error != EDQUOT && error != ENOMEM) {
-        error = replace_index(r, why ? why : strerror(error), true);
+        error = replace_index(r, why ? why : index_error_text(error), true);
         if (error == 0)
             error = store_open(r->settings->data_dir, r->ledger, cap, store, has_mark, mark);
     }

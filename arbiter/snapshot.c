@@ -295,8 +295,8 @@ static int restore_one(const char *file, struct uuid ledger, const char *index_p
         error = copy_proved(file, data, progress);
     if (error == 0)
         error = read_meta(data, &meta);
-    if (error == 0 && (meta.version != INDEX_VERSION || memcmp(&meta.ledger, &ledger, sizeof ledger) != 0))
-        error = EBADMSG;
+    if (error == 0)
+        error = index_meta_check(&meta, ledger);
     if (error)
         unlink(data);
     free(data);
@@ -312,7 +312,7 @@ int snapshots_restore(const char *data_dir, struct uuid ledger, const char *inde
         error = restore_one(file, ledger, index_path, progress);
         if (error)
             report(REPORT_WARNING, "snapshot %s cannot be used (%s): passed over", file,
-                   error == EBADMSG ? "it is damaged or another ledger's" : strerror(error));
+                   index_error_text(error));
         else
             report(REPORT_INFO, "index restored from %s", file);
         free(file);

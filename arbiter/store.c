@@ -21,6 +21,7 @@
 #include "common/exit_status.h"
 #include "common/index_state.h"
 #include "common/ledger.h"
+#include "common/posting_rows.h"
 #include "common/report.h"
 
 /*
@@ -36,9 +37,9 @@ struct store {
     struct working_set *set;
     struct index_changes *changes;
     struct idempotency *idempotency;
-    struct arena *group; /* memory of one group commit */
     struct arena *draft; /* memory of one draft's judgement */
     struct buffer payload;
+    struct buffer posted; /* what one transaction did to its accounts */
     uint64_t payload_position; /* where the payload's first byte will lie in the log */
     uint32_t event_count;
     struct log_mark settled; /* end of the last committed batch */
@@ -55,12 +56,10 @@ struct store {
 
 /* --- opening --- */
 
-static int index_is_ours(struct store *s)
+static int check_index(struct store *s)
 {
     const struct index_meta *meta = working_set_meta(s->set);
-    if (meta->position == 0)
-        return 1;
-    return meta->version == INDEX_VERSION && memcmp(&meta->ledger, &s->ledger, sizeof s->ledger) == 0;
+    return meta->position == 0 ? 0 : index_meta_check(meta, s->ledger);
 }
 
 static struct log_mark index_mark(struct store *s)
@@ -79,7 +78,6 @@ int store_open(const char *data_dir, struct uuid ledger, uint64_t idem_hot_cap, 
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     s->ledger = ledger;
     s->index_path = data_dir_path(data_dir, DATA_DIR_INDEX);
-    s->group = arena_create();
     s->draft = arena_create();
     s->changes = index_changes_create();
     int error = index_writer_open(s->index_path, &s->index);
@@ -87,7 +85,7 @@ int store_open(const char *data_dir, struct uuid ledger, uint64_t idem_hot_cap, 
         error = index_state_write_open(s->index_path, ledger);
     if (error == 0) {
         s->set = working_set_create(s->index);
-        error = index_is_ours(s) ? 0 : EUCLEAN;
+        error = check_index(s);
     }
     if (error == 0)
         error = idempotency_open(data_dir, ledger, idem_hot_cap, &s->idempotency, &keys_have_mark, &keys_mark);
@@ -114,9 +112,9 @@ void store_close(struct store **store)
     working_set_destroy(&s->set);
     index_changes_destroy(&s->changes);
     index_writer_close(&s->index);
-    arena_destroy(&s->group);
     arena_destroy(&s->draft);
     buffer_free(&s->payload);
+    buffer_free(&s->posted);
     free(s->index_path);
     free(s);
     *store = NULL;
@@ -134,9 +132,11 @@ uint64_t store_keys_position(struct store *s)
 
 /* --- deciding --- */
 
+static const struct bytes nothing;
+
 int store_reserve(struct store *s, uint32_t draft_count, uint64_t posting_count, uint64_t definition_bytes)
 {
-    /* A draft: an event, a transaction or a definition with its number, a book; a posting: itself, account, sum. */
+    /* A draft: an event, a transaction or a definition with its number, a book; a posting: a block, account, sum. */
     return index_writer_reserve(s->index, 5 * (uint64_t)draft_count + 3 * posting_count, definition_bytes);
 }
 
@@ -160,7 +160,8 @@ static void next_event(struct store *s, struct book_entry *entry, int64_t now_us
     }
 }
 
-static void append_event(struct store *s, struct book_entry *entry, const struct event *event)
+/* `posted` is behind its row in the index. */
+static void append_event(struct store *s, struct book_entry *entry, const struct event *event, struct bytes posted)
 {
     struct book_row *book = book_entry_row(entry);
     size_t begin = s->payload.len;
@@ -172,7 +173,7 @@ static void append_event(struct store *s, struct book_entry *entry, const struct
         .length = (uint32_t)length,
         .crc = crc32c(0, s->payload.base + begin, length),
     };
-    index_changes_event(s->changes, book->book_no, event->seq, &row);
+    index_changes_event(s->changes, book->book_no, event->seq, &row, posted);
     book->last_seq = event->seq;
     book->last_at_us = event->at_us;
     working_set_meta(s->set)->event_count++;
@@ -194,13 +195,15 @@ static struct ledger_account *find_account(void *context, struct bytes book, str
     return account ? account_entry_rules(account) : NULL;
 }
 
-/* Posting rows: one for each account that the draft touches, with its postings in draft order. */
-static void add_posting_rows(struct store *s, struct book_entry *book, const struct draft *draft,
+/* What the draft does to each account that it touches, with the postings there in draft order. */
+static void post_to_accounts(struct store *s, struct book_entry *book, const struct draft *draft,
                              struct ledger_account **accounts, const struct event *event)
 {
-    uint8_t *entries = arena_alloc(s->group, (size_t)draft->posting_count * POSTING_ENTRY_BYTES);
+    uint8_t *entries = arena_alloc(s->draft, (size_t)draft->posting_count * POSTING_ENTRY_BYTES);
+    struct posted_account *posted = arena_alloc(s->draft, draft->posting_count * sizeof *posted);
     uint32_t *counts = arena_alloc(s->draft, draft->posting_count * sizeof *counts);
     uint32_t *offsets = arena_alloc(s->draft, draft->posting_count * sizeof *offsets);
+    uint32_t account_count = 0;
     memset(counts, 0, draft->posting_count * sizeof *counts);
     for (uint32_t i = 0; i < draft->posting_count; i++)
         counts[accounts[i]->first_posting]++;
@@ -215,17 +218,17 @@ static void add_posting_rows(struct store *s, struct book_entry *book, const str
         if (counts[i] == 0)
             continue;
         struct account_entry *account = account_entry_of_rules(accounts[i]);
-        working_set_apply(s->set, account, book, event->seq);
-        struct posting_row row = {
-            .debits = accounts[i]->debits,
-            .credits = accounts[i]->credits,
-            .tx_id = event->tx_id,
-            .at_us = event->at_us,
+        posted[account_count++] = (struct posted_account){
+            .debits = accounts[i]->next_debits,
+            .credits = accounts[i]->next_credits,
+            .account_no = account_entry_row(account)->account_no,
             .posting_count = counts[i],
+            .first_entry = offsets[i] - counts[i],
         };
-        const uint8_t *first = entries + (size_t)(offsets[i] - counts[i]) * POSTING_ENTRY_BYTES;
-        index_changes_posting(s->changes, account_entry_row(account)->account_no, event->seq, &row, first);
+        working_set_apply(s->set, account, book, event->seq, s->changes);
     }
+    buffer_clear(&s->posted);
+    posted_append(&s->posted, event->tx_id, posted, account_count, entries, draft->posting_count);
 }
 
 /* `digest` is NULL when the key is spilled already. */
@@ -235,8 +238,8 @@ static void accept_post(struct store *s, const struct draft *draft, struct bytes
     struct book_entry *book = working_set_book(s->set, draft->book);
     struct event event = {.kind = EVENT_TRANSACTION_POSTED, .book = draft->book, .body = packed};
     next_event(s, book, now_us, &event);
-    add_posting_rows(s, book, draft, accounts, &event);
-    append_event(s, book, &event);
+    post_to_accounts(s, book, draft, accounts, &event);
+    append_event(s, book, &event, buffer_bytes(&s->posted));
     index_changes_transaction(s->changes, event.tx_id, book_entry_row(book)->book_no, event.seq);
     struct key_value value = {event.seq, event.at_us, event.tx_id};
     if (digest)
@@ -304,7 +307,7 @@ void store_decide_asset(struct store *s, struct bytes packed, int64_t now_us, st
     struct book_entry *book = working_set_book(s->set, LEDGER_SYSTEM_BOOK);
     struct event event = {.kind = EVENT_ASSET_REGISTERED, .book = LEDGER_SYSTEM_BOOK, .body = packed};
     next_event(s, book, now_us, &event);
-    append_event(s, book, &event);
+    append_event(s, book, &event, nothing);
     working_set_new_asset(s->set, asset.id, packed);
 }
 
@@ -341,7 +344,7 @@ void store_decide_account(struct store *s, struct bytes book_name, struct bytes 
     book = working_set_book(s->set, book_name);
     struct event event = {.kind = EVENT_ACCOUNT_OPENED, .book = book_name, .body = packed};
     next_event(s, book, now_us, &event);
-    append_event(s, book, &event);
+    append_event(s, book, &event, nothing);
     working_set_new_account(s->set, book, &account, asset_no);
 }
 
@@ -402,7 +405,6 @@ int store_write(struct store *s, const struct log_mark *after)
         return error;
     working_set_settled(s->set);
     index_changes_clear(s->changes);
-    arena_reset(s->group);
     s->event_count = 0;
     s->written = *after;
     s->written_keys = idempotency_key_count(s->idempotency);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/exit_status.h"
+#include "common/posting_rows.h"
 #include "common/report.h"
 
 #include <xxhash.h>
@@ -50,10 +51,11 @@ struct account_entry {
     struct account_row row;
     bool changed;
     struct account_entry *next_changed;
+    uint64_t tail[POSTING_TAIL_MAX]; /* row.tail_count seqs */
     struct asset_entry *asset;
     UT_hash_handle hh;
     size_t key_len;
-    size_t tail_len; /* of the path behind the row in the index: only where the key does not hold it */
+    size_t path_len; /* of the path behind all in the index: only where the key does not hold it */
     uint8_t bytes[]; /* key, then that path */
 };
 
@@ -83,17 +85,31 @@ static void *allocate(size_t n)
     return p;
 }
 
+static _Noreturn void row_unreadable(enum index_table table, const char *why)
+{
+    report_fatal(EXIT_STATUS_CORRUPT, "cannot read the index (table %s): %s; stop talead and run it again",
+                 index_table_names[table], why);
+}
+
+/* True when the row is there; the value is valid until the next put or commit. */
+static bool read_value(struct working_set *set, enum index_table table, const void *key, size_t key_len,
+                       struct bytes *value)
+{
+    int error = index_writer_get(set->index, table, key, key_len, value);
+    if (error && error != ENOENT)
+        row_unreadable(table, strerror(error));
+    return error == 0;
+}
+
 /* True when the row is there and has been copied to `row`. */
 static bool read_row(struct working_set *set, enum index_table table, const void *key, size_t key_len, void *row,
                      size_t row_len)
 {
     struct bytes value;
-    int error = index_writer_get(set->index, table, key, key_len, &value);
-    if (error == ENOENT)
+    if (!read_value(set, table, key, key_len, &value))
         return false;
-    if (error || value.len < row_len)
-        report_fatal(EXIT_STATUS_CORRUPT, "cannot read the index (table %s): %s; stop talead and run it again",
-                     index_table_names[table], error ? strerror(error) : "a row is too short");
+    if (value.len < row_len)
+        row_unreadable(table, "a row is too short");
     memcpy(row, value.base, row_len);
     return true;
 }
@@ -273,13 +289,13 @@ static int write_assets(struct working_set *set)
 static struct account_entry *add_account(struct working_set *set, struct bytes path, const uint8_t *key,
                                          size_t key_len, const struct account_row *row)
 {
-    size_t tail_len = key[4] == 0 ? 0 : path.len;
-    struct account_entry *account = allocate(sizeof *account + key_len + tail_len);
+    size_t path_len = key[4] == 0 ? 0 : path.len;
+    struct account_entry *account = allocate(sizeof *account + key_len + path_len);
     account->row = *row;
     account->key_len = key_len;
-    account->tail_len = tail_len;
+    account->path_len = path_len;
     memcpy(account->bytes, key, key_len);
-    memcpy(account->bytes + key_len, path.base, tail_len);
+    memcpy(account->bytes + key_len, path.base, path_len);
     account->asset = load_asset(set, row->asset_no);
     account->rules = (struct ledger_account){
         .asset = account->asset->id,
@@ -299,11 +315,16 @@ struct account_entry *working_set_find_account(struct working_set *set, struct b
     uint8_t key[4 + NAME_KEY_MAX];
     size_t key_len = account_table_key(book->row.book_no, path, key);
     struct account_entry *account;
-    struct account_row row;
+    struct account_value found;
+    struct bytes value;
     HASH_FIND(hh, set->accounts, key, key_len, account);
-    if (account || !read_row(set, TABLE_ACCOUNTS, key, key_len, &row, sizeof row))
+    if (account || !read_value(set, TABLE_ACCOUNTS, key, key_len, &value))
         return account;
-    return add_account(set, path, key, key_len, &row);
+    if (account_value_read(value, &found) != 0)
+        row_unreadable(TABLE_ACCOUNTS, "a row has another length than it says");
+    account = add_account(set, path, key, key_len, &found.row);
+    memcpy(account->tail, found.tail.base, found.tail.len);
+    return account;
 }
 
 static void change_account(struct working_set *set, struct account_entry *account)
@@ -313,7 +334,7 @@ static void change_account(struct working_set *set, struct account_entry *accoun
     account->changed = true;
     account->next_changed = set->changed_accounts;
     set->changed_accounts = account;
-    count_change(set, 1, account->key_len + sizeof account->row + account->tail_len);
+    count_change(set, 1, account->key_len + sizeof account->row + sizeof account->tail + account->path_len);
 }
 
 struct account_entry *working_set_new_account(struct working_set *set, struct book_entry *book,
@@ -366,7 +387,20 @@ static struct sum_entry *load_sum(struct working_set *set, uint32_t book_no, uin
     return sum;
 }
 
-void working_set_apply(struct working_set *set, struct account_entry *account, struct book_entry *book, uint64_t seq)
+static void add_to_tail(struct account_entry *account, uint64_t seq, struct index_changes *changes)
+{
+    struct account_row *row = &account->row;
+    if (row->tail_count == POSTING_TAIL_MAX) {
+        index_changes_block(changes, row->account_no, account->tail);
+        row->blocked_seq = row->updated_seq;
+        row->tail_count = 0;
+    }
+    account->tail[row->tail_count++] = seq;
+    row->updated_seq = seq;
+}
+
+void working_set_apply(struct working_set *set, struct account_entry *account, struct book_entry *book, uint64_t seq,
+                       struct index_changes *changes)
 {
     struct ledger_account *rules = &account->rules;
     struct sum_entry *sum = load_sum(set, book->row.book_no, rules->asset_no);
@@ -383,7 +417,7 @@ void working_set_apply(struct working_set *set, struct account_entry *account, s
     rules->credits = rules->next_credits;
     account->row.debits = rules->debits;
     account->row.credits = rules->credits;
-    account->row.updated_seq = seq;
+    add_to_tail(account, seq, changes);
     change_account(set, account);
 }
 
@@ -400,9 +434,15 @@ int working_set_write(struct working_set *set)
     int error = write_books(set);
     if (error == 0)
         error = write_assets(set);
-    for (struct account_entry *a = set->changed_accounts; a && error == 0; a = a->next_changed)
-        error = index_writer_put_two(set->index, TABLE_ACCOUNTS, a->bytes, a->key_len, &a->row, sizeof a->row,
-                                     a->bytes + a->key_len, a->tail_len);
+    for (struct account_entry *a = set->changed_accounts; a && error == 0; a = a->next_changed) {
+        const struct bytes parts[] = {
+            bytes_of(&a->row, sizeof a->row),
+            bytes_of(a->tail, a->row.tail_count * sizeof *a->tail),
+            bytes_of(a->bytes + a->key_len, a->path_len),
+        };
+        error = index_writer_put_parts(set->index, TABLE_ACCOUNTS, a->bytes, a->key_len, parts,
+                                       sizeof parts / sizeof *parts);
+    }
     for (struct sum_entry *s = set->changed_sums; s && error == 0; s = s->next_changed)
         error = index_writer_put(set->index, TABLE_SUMS, s->key, sizeof s->key, &s->row, sizeof s->row);
     if (error == 0)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arbiter/index_changes.h"
 #include "arbiter/index_writer.h"
 #include "common/ledger.h"
 
@@ -40,8 +41,13 @@ struct ledger_account *account_entry_rules(struct account_entry *account);
 struct account_entry *account_entry_of_rules(struct ledger_account *rules);
 const struct account_row *account_entry_row(const struct account_entry *account);
 
-/* Takes next_debits and next_credits over, after a verdict of POSTED, and adds the difference to the book's sums. */
-void working_set_apply(struct working_set *set, struct account_entry *account, struct book_entry *book, uint64_t seq);
+/*
+ * After a verdict of POSTED: takes next_debits and next_credits over, adds the
+ * difference to the book's sums, and the seq to the account's tail. A block
+ * that the tail becomes goes to `changes`.
+ */
+void working_set_apply(struct working_set *set, struct account_entry *account, struct book_entry *book, uint64_t seq,
+                       struct index_changes *changes);
 
 /* 0 when the id is not registered. */
 uint32_t working_set_find_asset(struct working_set *set, struct bytes id);

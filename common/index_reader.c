@@ -18,6 +18,12 @@
 
 #include <uthash.h>
 
+/* A cursor that is kept from one transaction to the next. */
+struct kept_cursor {
+    MDB_cursor *cursor; /* NULL: not needed yet */
+    bool renewed;       /* since the transaction began */
+};
+
 struct index_reader {
     char *path;
     unsigned flags; /* of the environment, beside those of every reader */
@@ -26,8 +32,7 @@ struct index_reader {
     MDB_txn *txn; /* reset between begin and end */
     bool reading;
     MDB_dbi table[INDEX_TABLE_COUNT];
-    MDB_cursor *events;        /* NULL: not needed yet */
-    MDB_cursor *past_postings; /* the same */
+    struct kept_cursor events, blocks;
     struct index_cache *cache; /* of this environment */
 };
 
@@ -44,17 +49,17 @@ static int errno_of(int mdb_error)
     }
 }
 
-static void close_cursor(MDB_cursor **cursor)
+static void close_cursor(struct kept_cursor *kept)
 {
-    if (*cursor)
-        mdb_cursor_close(*cursor);
-    *cursor = NULL;
+    if (kept->cursor)
+        mdb_cursor_close(kept->cursor);
+    *kept = (struct kept_cursor){0};
 }
 
 static void close_environment(struct index_reader *r)
 {
     close_cursor(&r->events);
-    close_cursor(&r->past_postings);
+    close_cursor(&r->blocks);
     if (r->txn)
         mdb_txn_abort(r->txn);
     if (r->env)
@@ -159,6 +164,7 @@ int index_reader_begin(struct index_reader *r, uint32_t generation)
         return errno_of(error);
     }
     r->reading = true;
+    r->events.renewed = r->blocks.renewed = false;
     return 0;
 }
 
@@ -254,10 +260,12 @@ int index_book_name(struct index_reader *r, uint32_t book_no, struct bytes *out)
     return error;
 }
 
-int index_find_account(struct index_reader *r, uint32_t book_no, struct bytes path, struct account_row *out)
+int index_find_account(struct index_reader *r, uint32_t book_no, struct bytes path, struct account_value *out)
 {
     uint8_t key[4 + NAME_KEY_MAX];
-    return get_row(r, TABLE_ACCOUNTS, key, account_table_key(book_no, path, key), out, sizeof *out);
+    MDB_val value;
+    int error = get(r, TABLE_ACCOUNTS, key, account_table_key(book_no, path, key), &value);
+    return error ? error : account_value_read(bytes_of(value.mv_data, value.mv_size), out);
 }
 
 int index_find_asset(struct index_reader *r, struct bytes id, uint32_t *asset_no)
@@ -293,28 +301,42 @@ int index_event(struct index_reader *r, uint32_t book_no, uint64_t seq, int64_t 
     return 0;
 }
 
-/* A cursor that is kept from one transaction to the next. */
-static int renew_cursor(struct index_reader *r, enum index_table table, MDB_cursor **cursor)
+static int renew_cursor(struct index_reader *r, enum index_table table, struct kept_cursor *kept)
 {
     assert(r->reading);
-    return errno_of(*cursor ? mdb_cursor_renew(r->txn, *cursor) : mdb_cursor_open(r->txn, r->table[table], cursor));
+    if (kept->renewed)
+        return 0;
+    int error = kept->cursor ? mdb_cursor_renew(r->txn, kept->cursor)
+                             : mdb_cursor_open(r->txn, r->table[table], &kept->cursor);
+    kept->renewed = error == 0;
+    return errno_of(error);
 }
 
-/* By a cursor, which looks into its own page first: the last steps of a search stay on one. */
-static int find_time(struct index_reader *r, bool *begun, uint32_t book_no, uint64_t seq, int64_t *at_us)
+/*
+ * An event's row by a cursor, which looks into its own page first: the last
+ * steps of a search, and what follows one another in a history, stay on one.
+ */
+static int find_event(struct index_reader *r, uint32_t book_no, uint64_t seq, struct bytes *row)
 {
     uint8_t key[12];
     MDB_val k = {event_table_key(book_no, seq, key), key}, v;
-    int error = *begun ? 0 : renew_cursor(r, TABLE_EVENTS, &r->events);
-    *begun = true;
+    int error = renew_cursor(r, TABLE_EVENTS, &r->events);
     if (error == 0)
-        error = errno_of(mdb_cursor_get(r->events, &k, &v, MDB_SET));
+        error = errno_of(mdb_cursor_get(r->events.cursor, &k, &v, MDB_SET));
     if (error == ENOENT || (error == 0 && v.mv_size < sizeof(struct event_row)))
         return EIO;
+    *row = bytes_of(v.mv_data, error ? 0 : v.mv_size);
+    return error;
+}
+
+static int find_time(struct index_reader *r, uint32_t book_no, uint64_t seq, int64_t *at_us)
+{
+    struct event_row row;
+    struct bytes value;
+    int error = find_event(r, book_no, seq, &value);
     if (error)
         return error;
-    struct event_row row;
-    memcpy(&row, v.mv_data, sizeof row);
+    memcpy(&row, value.base, sizeof row);
     *at_us = row.at_us;
     index_cache_keep_time(r->cache, book_no, seq, row.at_us);
     return 0;
@@ -327,7 +349,6 @@ static int find_time(struct index_reader *r, bool *begun, uint32_t book_no, uint
  */
 int index_seq_at(struct index_reader *r, const struct book_row *book, int64_t at_us, uint64_t *seq)
 {
-    bool begun = false;
     *seq = book->last_seq;
     if (book->last_at_us <= at_us || book->last_seq == 0)
         return 0;
@@ -338,7 +359,7 @@ int index_seq_at(struct index_reader *r, const struct book_row *book, int64_t at
             continue;
         int error = index_cache_time(r->cache, book->book_no, *seq + bit, &at)
                         ? 0
-                        : find_time(r, &begun, book->book_no, *seq + bit, &at);
+                        : find_time(r, book->book_no, *seq + bit, &at);
         if (error)
             return error;
         if (at <= at_us)
@@ -376,27 +397,65 @@ static int step(MDB_cursor *cursor, MDB_cursor_op op, const uint8_t *prefix, siz
     return errno_of(error);
 }
 
-/* The last posting row of the account with seq <= `seq`, by the cursor. */
-static int last_posting(MDB_cursor *cursor, uint64_t account_no, uint64_t seq, struct account_sums *out)
+/* The seqs of the account's last block that begins with one <= `seq`; ENOENT when there is none. */
+static int seek_block(struct index_reader *r, uint64_t account_no, uint64_t seq, struct bytes *seqs)
 {
     uint8_t key[16];
-    MDB_val k, v;
     size_t key_len = posting_table_key(account_no, seq, key);
-    k = (MDB_val){key_len, key};
-    int error = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+    MDB_val k = {key_len, key}, v;
+    int error = renew_cursor(r, TABLE_POSTINGS, &r->blocks);
+    if (error)
+        return error;
+    error = mdb_cursor_get(r->blocks.cursor, &k, &v, MDB_SET_RANGE);
     bool exact = error == 0 && k.mv_size == key_len && memcmp(k.mv_data, key, key_len) == 0;
     if (error == 0 && !exact)
-        error = step(cursor, MDB_PREV, key, 8, &k, &v);
+        error = step(r->blocks.cursor, MDB_PREV, key, 8, &k, &v);
     else if (error == MDB_NOTFOUND)
-        error = step(cursor, MDB_LAST, key, 8, &k, &v);
-    if (error)
-        return errno_of(error);
+        error = step(r->blocks.cursor, MDB_LAST, key, 8, &k, &v);
+    *seqs = bytes_of(v.mv_data, error ? 0 : v.mv_size);
+    return errno_of(error);
+}
+
+/* Of the account's last posting with seq <= `seq`; 0: there is none. */
+static int last_posting_seq(struct index_reader *r, const struct account_value *account, uint64_t seq, uint64_t *out)
+{
+    struct bytes seqs;
+    *out = seq_until(account->tail, seq);
+    if (*out > 0 || account->row.blocked_seq == 0)
+        return 0;
+    int error = seek_block(r, account->row.account_no, seq, &seqs);
+    if (error == 0)
+        *out = seq_until(seqs, seq);
+    return error == ENOENT ? 0 : error;
+}
+
+/* What the transaction with that seq, one of the account's, did to it. */
+static int read_posting(struct index_reader *r, uint32_t book_no, uint64_t account_no, uint64_t seq,
+                        struct posting_row *out)
+{
+    struct bytes event;
+    int error = find_event(r, book_no, seq, &event);
+    if (error == 0)
+        error = posted_find(event, seq, account_no, out);
+    return error == ENOENT ? EIO : error;
+}
+
+int index_account_at(struct index_reader *r, uint32_t book_no, const struct account_value *account, uint64_t seq,
+                     struct account_sums *out)
+{
+    uint64_t last;
     struct posting_row row;
-    if (v.mv_size < sizeof row || k.mv_size != key_len)
-        return EIO;
-    memcpy(&row, v.mv_data, sizeof row);
-    *out = (struct account_sums){row.debits, row.credits, key_u64((const uint8_t *)k.mv_data + 8)};
-    return 0;
+    *out = (struct account_sums){account->row.debits, account->row.credits, account->row.updated_seq};
+    if (seq >= account->row.updated_seq)
+        return 0;
+    *out = (struct account_sums){0};
+    int error = last_posting_seq(r, account, seq, &last);
+    if (error || last == 0)
+        return error;
+    error = read_posting(r, book_no, account->row.account_no, last, &row);
+    if (error == 0)
+        *out = (struct account_sums){row.debits, row.credits, last};
+    return error;
 }
 
 static int open_cursor(struct index_reader *r, enum index_table table, MDB_cursor **cursor)
@@ -405,56 +464,63 @@ static int open_cursor(struct index_reader *r, enum index_table table, MDB_curso
     return errno_of(mdb_cursor_open(r->txn, r->table[table], cursor));
 }
 
-int index_account_at(struct index_reader *r, uint64_t account_no, uint64_t seq, struct account_sums *out)
+struct history {
+    struct index_reader *reader;
+    uint32_t book_no;
+    uint64_t account_no, after_seq;
+    uint32_t limit, count;
+    index_history_fn *each;
+    void *context;
+    bool go_on;
+};
+
+/* ECANCELED: no more are wanted. */
+static int give_postings(struct history *h, struct bytes seqs)
 {
-    *out = (struct account_sums){0};
-    int error = renew_cursor(r, TABLE_POSTINGS, &r->past_postings);
-    if (error == 0)
-        error = last_posting(r->past_postings, account_no, seq, out);
-    return error == ENOENT ? 0 : error;
+    struct posting_row row;
+    for (size_t i = 0; i < seq_count(seqs); i++) {
+        if (seq_at(seqs, i) <= h->after_seq)
+            continue;
+        if (h->count == h->limit || !h->go_on)
+            return ECANCELED;
+        int error = read_posting(h->reader, h->book_no, h->account_no, seq_at(seqs, i), &row);
+        if (error)
+            return error;
+        h->go_on = h->each(h->context, &row);
+        h->count++;
+    }
+    return 0;
 }
 
-int index_history(struct index_reader *r, uint64_t account_no, uint64_t after_seq, uint32_t limit,
-                  index_history_fn *each, void *context, bool *exhausted)
+static int give_blocks(struct history *h)
 {
     uint8_t key[16];
-    MDB_cursor *cursor;
     MDB_val k, v;
-    bool go_on = true;
-    uint32_t count = 0;
-    *exhausted = true;
-    if (after_seq == UINT64_MAX)
-        return 0;
-    int error = open_cursor(r, TABLE_POSTINGS, &cursor);
-    if (error)
-        return error;
-    size_t key_len = posting_table_key(account_no, after_seq + 1, key);
-    error = seek(cursor, key, key_len, 8, &k, &v);
-    while (error == 0 && count < limit && go_on) {
-        struct posting_row row;
-        if (k.mv_size != key_len || v.mv_size < sizeof row) {
-            error = EIO;
-            break;
-        }
-        memcpy(&row, v.mv_data, sizeof row);
-        if (v.mv_size != sizeof row + (size_t)row.posting_count * POSTING_ENTRY_BYTES) {
-            error = EIO;
-            break;
-        }
-        go_on = each(context, key_u64((const uint8_t *)k.mv_data + 8), &row, (const uint8_t *)v.mv_data + sizeof row);
-        count++;
-        error = step(cursor, MDB_NEXT, key, 8, &k, &v);
+    struct bytes seqs;
+    size_t key_len = posting_table_key(h->account_no, h->after_seq + 1, key);
+    int error = seek_block(h->reader, h->account_no, h->after_seq + 1, &seqs);
+    if (error == ENOENT) { /* all of them are later */
+        error = seek(h->reader->blocks.cursor, key, key_len, 8, &k, &v);
+        seqs = bytes_of(v.mv_data, error ? 0 : v.mv_size);
     }
-    mdb_cursor_close(cursor);
-    *exhausted = error == ENOENT && count < limit;
+    while (error == 0) {
+        error = give_postings(h, seqs);
+        if (error == 0)
+            error = step(h->reader->blocks.cursor, MDB_NEXT, key, 8, &k, &v);
+        seqs = bytes_of(v.mv_data, error ? 0 : v.mv_size);
+    }
     return error == ENOENT ? 0 : error;
 }
 
-void posting_entry(const uint8_t *entries, uint32_t i, int64_t *minor, enum direction *direction)
+int index_history(struct index_reader *r, uint32_t book_no, const struct account_value *account, uint64_t after_seq,
+                  uint32_t limit, index_history_fn *each, void *context, bool *exhausted)
 {
-    const uint8_t *entry = entries + (size_t)i * POSTING_ENTRY_BYTES;
-    memcpy(minor, entry, sizeof *minor);
-    *direction = entry[8] ? DIRECTION_CREDIT : DIRECTION_DEBIT;
+    struct history h = {r, book_no, account->row.account_no, after_seq, limit, 0, each, context, true};
+    int error = after_seq < account->row.blocked_seq ? give_blocks(&h) : 0;
+    if (error == 0)
+        error = give_postings(&h, account->tail);
+    *exhausted = error == 0 && h.count < limit;
+    return error == ECANCELED ? 0 : error;
 }
 
 /* Sums by asset while a trial balance is added up. */
@@ -515,34 +581,23 @@ static int current_sums(struct index_reader *r, uint32_t book_no, struct asset_s
 static int past_sums(struct index_reader *r, uint32_t book_no, uint64_t seq, struct asset_sum **sums)
 {
     uint8_t key[4];
-    MDB_cursor *accounts, *postings;
+    MDB_cursor *accounts;
     MDB_val k, v;
     int error = open_cursor(r, TABLE_ACCOUNTS, &accounts);
     if (error)
         return error;
-    error = open_cursor(r, TABLE_POSTINGS, &postings);
-    if (error) {
-        mdb_cursor_close(accounts);
-        return error;
-    }
     number_key(book_no, key);
     for (error = seek(accounts, key, 4, 4, &k, &v); error == 0; error = step(accounts, MDB_NEXT, key, 4, &k, &v)) {
-        struct account_row row;
-        struct account_sums at = {0};
-        if (v.mv_size < sizeof row) {
-            error = EIO;
-            break;
-        }
-        memcpy(&row, v.mv_data, sizeof row);
-        error = last_posting(postings, row.account_no, seq, &at);
+        struct account_value account;
+        struct account_sums at;
+        error = account_value_read(bytes_of(v.mv_data, v.mv_size), &account);
         if (error == 0)
-            error = add_to_sum(sums, row.asset_no, at.debits, at.credits);
-        else if (error == ENOENT)
-            error = 0;
+            error = index_account_at(r, book_no, &account, seq, &at);
+        if (error == 0 && at.updated_seq > 0)
+            error = add_to_sum(sums, account.row.asset_no, at.debits, at.credits);
         if (error)
             break;
     }
-    mdb_cursor_close(postings);
     mdb_cursor_close(accounts);
     return error == ENOENT ? 0 : error;
 }

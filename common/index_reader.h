@@ -16,6 +16,7 @@
 #include "common/draft.h"
 #include "common/index_schema.h"
 #include "common/log_reader.h"
+#include "common/posting_rows.h"
 
 struct index_reader;
 
@@ -55,7 +56,7 @@ int index_find_book_at(struct index_reader *reader, struct bytes name, int64_t a
     __attribute__((warn_unused_result));
 int index_book_name(struct index_reader *reader, uint32_t book_no, struct bytes *out)
     __attribute__((warn_unused_result));
-int index_find_account(struct index_reader *reader, uint32_t book_no, struct bytes path, struct account_row *out)
+int index_find_account(struct index_reader *reader, uint32_t book_no, struct bytes path, struct account_value *out)
     __attribute__((warn_unused_result));
 int index_find_asset(struct index_reader *reader, struct bytes id, uint32_t *asset_no)
     __attribute__((warn_unused_result));
@@ -71,19 +72,18 @@ struct account_sums {
     u128 debits, credits;
     uint64_t updated_seq;
 };
-int index_account_at(struct index_reader *reader, uint64_t account_no, uint64_t seq, struct account_sums *out)
-    __attribute__((warn_unused_result));
+int index_account_at(struct index_reader *reader, uint32_t book_no, const struct account_value *account, uint64_t seq,
+                     struct account_sums *out) __attribute__((warn_unused_result));
 
 /*
  * Calls `each` for transactions on the account with seq > after_seq, ascending,
  * at most `limit` times, and no more once it has returned false. *exhausted:
- * fewer than `limit` were left, and `each` has had them all. `entries` are
- * row->posting_count entries; read them with posting_entry.
+ * fewer than `limit` were left, and `each` has had them all.
  */
-typedef bool index_history_fn(void *context, uint64_t seq, const struct posting_row *row, const uint8_t *entries);
-int index_history(struct index_reader *reader, uint64_t account_no, uint64_t after_seq, uint32_t limit,
-                  index_history_fn *each, void *context, bool *exhausted) __attribute__((warn_unused_result));
-void posting_entry(const uint8_t *entries, uint32_t i, int64_t *minor, enum direction *direction);
+typedef bool index_history_fn(void *context, const struct posting_row *row);
+int index_history(struct index_reader *reader, uint32_t book_no, const struct account_value *account,
+                  uint64_t after_seq, uint32_t limit, index_history_fn *each, void *context, bool *exhausted)
+    __attribute__((warn_unused_result));
 
 int index_event(struct index_reader *reader, uint32_t book_no, uint64_t seq, int64_t *at_us, struct event_place *out)
     __attribute__((warn_unused_result));

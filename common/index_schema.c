@@ -2,6 +2,7 @@
 
 /* Keys of the index's tables. Values are the structs of the header, stored as they are. */
 #include <endian.h>
+#include <errno.h>
 #include <string.h>
 
 _Static_assert(__BYTE_ORDER == __LITTLE_ENDIAN, "the index's values are little-endian structs");
@@ -18,6 +19,27 @@ const char *const index_table_names[INDEX_TABLE_COUNT] = {
     [TABLE_TRANSACTIONS] = "transactions",
     [TABLE_SUMS] = "sums",
 };
+
+int index_meta_check(const struct index_meta *meta, struct uuid ledger)
+{
+    if (meta->version != INDEX_VERSION)
+        return EPROTO;
+    return memcmp(&meta->ledger, &ledger, sizeof ledger) == 0 ? 0 : EUCLEAN;
+}
+
+const char *index_error_text(int error)
+{
+    switch (error) {
+    case EPROTO:
+        return "another version of talead made it";
+    case EUCLEAN:
+        return "it is another ledger's";
+    case EBADMSG:
+        return "it is damaged";
+    default:
+        return strerror(error);
+    }
+}
 
 #define NAME_KEY_PLAIN_MAX (NAME_KEY_MAX - 1)
 

@@ -10,10 +10,10 @@
  *   asset_by_no   asset_no BE4                 -> packed asset (draft.h)
  *   books         name key of the name         -> struct book_row
  *   book_by_no    book_no BE4                  -> name
- *   accounts      book_no BE4, name key        -> struct account_row, and the path where the key holds only its SHA-256
- *   postings      account_no BE8, seq BE8      -> struct posting_row, then posting_count entries of
- *                                                 9 bytes: minor i64, direction u8
- *   events        book_no BE4, seq BE8         -> struct event_row
+ *   accounts      book_no BE4, name key        -> struct account_row, the seqs of its newest postings (posting_rows.h),
+ *                                                 and the path where the key holds only its SHA-256
+ *   postings      account_no BE8, first seq BE8 -> seqs of older postings on the account, POSTING_TAIL_MAX of u64
+ *   events        book_no BE4, seq BE8         -> struct event_row, and of a transaction what it did to its accounts
  *   transactions  tx_id 16                     -> struct transaction_row
  *   sums          book_no BE4, asset_no BE4    -> struct sum_row
  *
@@ -30,8 +30,9 @@
 #include "common/draft.h"
 #include "common/uuid7.h"
 
-#define INDEX_VERSION 1
+#define INDEX_VERSION 2
 #define NAME_KEY_MAX 256
+#define POSTING_TAIL_MAX 16
 
 enum index_table {
     TABLE_META,
@@ -61,6 +62,9 @@ struct index_meta {
     struct uuid ledger;
 };
 _Static_assert(sizeof(struct index_meta) == 96, "file format");
+/* Can it be read, and is it this ledger's? 0, EPROTO or EUCLEAN; and what these, or an errno met instead, say of it. */
+int index_meta_check(const struct index_meta *meta, struct uuid ledger);
+const char *index_error_text(int error);
 
 struct book_row {
     uint32_t book_no;
@@ -75,25 +79,17 @@ struct account_row {
     u128 credits;
     uint64_t account_no;
     uint64_t updated_seq; /* of the last posting; 0: none */
+    uint64_t blocked_seq; /* of the last posting in a block; 0: none */
     int64_t min_balance;
     uint32_t asset_no;
     uint8_t kind;        /* enum account_kind */
     uint8_t normal_side; /* enum normal_side */
     uint8_t has_min_balance;
     uint8_t reserved;
+    uint32_t tail_count; /* of postings behind that; their seqs follow */
+    uint32_t reserved_too;
 };
-_Static_assert(sizeof(struct account_row) == 64, "file format");
-
-struct posting_row { /* one transaction's postings on one account */
-    u128 debits;     /* sums of the account after this transaction */
-    u128 credits;
-    struct uuid tx_id;
-    int64_t at_us;
-    uint32_t posting_count;
-    uint32_t reserved;
-};
-_Static_assert(sizeof(struct posting_row) == 64, "file format");
-#define POSTING_ENTRY_BYTES 9
+_Static_assert(sizeof(struct account_row) == 80, "file format");
 
 struct event_row {
     int64_t at_us;

@@ -34,12 +34,12 @@ static bool row_is(struct audit_index *a, enum index_table table, const void *ke
 
 static const struct bytes nothing;
 
-static int check_event(void *context, uint32_t book_no, uint64_t seq, const struct event_row *row)
+static int check_event(void *context, uint32_t book_no, uint64_t seq, const struct event_row *row, struct bytes posted)
 {
     struct audit_index *a = context;
     uint8_t key[12];
     size_t n = event_table_key(book_no, seq, key);
-    return row_is(a, TABLE_EVENTS, key, n, row, sizeof *row, nothing) ? 0 : wrong(a, "events", "book", book_no, seq);
+    return row_is(a, TABLE_EVENTS, key, n, row, sizeof *row, posted) ? 0 : wrong(a, "events", "book", book_no, seq);
 }
 
 static int check_transaction(void *context, struct uuid id, const struct transaction_row *row)
@@ -49,20 +49,18 @@ static int check_transaction(void *context, struct uuid id, const struct transac
     return good ? 0 : wrong(a, "transactions", "book", row->book_no, row->seq);
 }
 
-static int check_posting(void *context, uint64_t account_no, uint64_t seq, const struct posting_row *row,
-                         const uint8_t *entries)
+static int check_block(void *context, uint64_t account_no, const uint64_t seqs[static POSTING_TAIL_MAX])
 {
     struct audit_index *a = context;
     uint8_t key[16];
-    size_t n = posting_table_key(account_no, seq, key);
-    struct bytes rest = bytes_of(entries, (size_t)row->posting_count * POSTING_ENTRY_BYTES);
-    return row_is(a, TABLE_POSTINGS, key, n, row, sizeof *row, rest) ? 0
-                                                                     : wrong(a, "postings", "account", account_no, seq);
+    size_t n = posting_table_key(account_no, seqs[0], key);
+    bool good = row_is(a, TABLE_POSTINGS, key, n, seqs, POSTING_TAIL_MAX * sizeof *seqs, nothing);
+    return good ? 0 : wrong(a, "postings", "account", account_no, seqs[0]);
 }
 
 struct audit_rows audit_index_rows(struct audit_index *a)
 {
-    return (struct audit_rows){a, check_event, check_transaction, check_posting};
+    return (struct audit_rows){a, check_event, check_transaction, check_block};
 }
 
 /* --- what changes --- */
@@ -75,16 +73,21 @@ static int compare_account(struct audit_index *a, const struct audit_book *book,
         .credits = rules->credits,
         .account_no = account->account_no,
         .updated_seq = account->updated_seq,
+        .blocked_seq = account->blocked_seq,
         .min_balance = rules->min_balance,
         .asset_no = rules->asset_no,
         .kind = (uint8_t)account->kind,
         .normal_side = (uint8_t)rules->normal_side,
         .has_min_balance = rules->has_min_balance,
+        .tail_count = account->tail_count,
     };
     uint8_t key[4 + NAME_KEY_MAX];
     size_t n = account_table_key(book->book_no, account->path, key);
-    bool hashed = key[4] != 0;
-    bool good = row_is(a, TABLE_ACCOUNTS, key, n, &row, sizeof row, hashed ? account->path : nothing);
+    struct bytes value, tail = bytes_of(account->tail, account->tail_count * sizeof *account->tail);
+    struct account_value found;
+    bool good = index_row(a->reader, TABLE_ACCOUNTS, key, n, &value) == 0 && account_value_read(value, &found) == 0 &&
+                memcmp(&found.row, &row, sizeof row) == 0 && bytes_equal(found.tail, tail) &&
+                bytes_equal(found.path, key[4] ? account->path : nothing);
     return good ? 0 : wrong(a, "accounts", "account", account->account_no, account->updated_seq);
 }
 
@@ -129,7 +132,7 @@ static int compare_counts(struct audit_index *a, const struct audit_ledger *l, u
         [TABLE_BOOKS] = l->book_count,
         [TABLE_BOOK_BY_NO] = l->book_count,
         [TABLE_ACCOUNTS] = l->account_count,
-        [TABLE_POSTINGS] = l->posting_row_count,
+        [TABLE_POSTINGS] = l->block_count,
         [TABLE_EVENTS] = l->event_count,
         [TABLE_TRANSACTIONS] = l->transaction_count,
         [TABLE_SUMS] = sums,
@@ -196,16 +199,15 @@ static int load_book(void *context, struct bytes key, struct bytes value)
 static int load_account(void *context, struct bytes key, struct bytes value)
 {
     struct loading *l = context;
-    struct account_row row;
-    if (key.len < 5 || value.len < sizeof row)
+    struct account_value found;
+    if (key.len < 5 || account_value_read(value, &found) != 0)
         return EBADMSG;
-    memcpy(&row, value.base, sizeof row);
+    const struct account_row row = found.row;
     uint32_t book_no = key_u32(key.base);
     if (book_no == 0 || book_no > l->ledger->book_count || row.asset_no == 0 || row.asset_no > l->ledger->asset_count)
         return EBADMSG;
     struct account_definition definition = {
-        .path = key.base[4] ? bytes_of(value.base + sizeof row, value.len - sizeof row)
-                            : bytes_of(key.base + 5, key.len - 5),
+        .path = key.base[4] ? found.path : bytes_of(key.base + 5, key.len - 5),
         .asset = l->assets[row.asset_no - 1]->id,
         .kind = row.kind,
         .normal_side = row.normal_side,
@@ -215,6 +217,9 @@ static int load_account(void *context, struct bytes key, struct bytes value)
     struct audit_account *account = audit_ledger_add_account(l->ledger, l->books[book_no - 1], &definition);
     account->account_no = row.account_no;
     account->updated_seq = row.updated_seq;
+    account->blocked_seq = row.blocked_seq;
+    account->tail_count = row.tail_count;
+    memcpy(account->tail, found.tail.base, found.tail.len);
     account->rules.debits = row.debits;
     account->rules.credits = row.credits;
     return 0;
@@ -254,7 +259,7 @@ static int load_tables(struct loading *l, const struct index_meta *meta)
     if (error == 0)
         error = index_each_row(l->reader, TABLE_SUMS, load_sum, l);
     if (error == 0)
-        error = index_row_count(l->reader, TABLE_POSTINGS, &l->ledger->posting_row_count);
+        error = index_row_count(l->reader, TABLE_POSTINGS, &l->ledger->block_count);
     if (error == 0)
         error = index_row_count(l->reader, TABLE_TRANSACTIONS, &l->ledger->transaction_count);
     l->ledger->event_count = meta->event_count;
@@ -276,7 +281,9 @@ int audit_snapshot_load(const char *file, struct audit_ledger *ledger, struct lo
         error = index_reader_begin(l.reader, 0);
     if (error == 0) {
         error = index_reader_meta(l.reader, &meta);
-        if (error == 0 && (meta.version != INDEX_VERSION || meta.position != trailer.position))
+        if (error == 0)
+            error = index_meta_check(&meta, meta.ledger);
+        if (error == 0 && meta.position != trailer.position)
             error = EBADMSG;
         if (error == 0)
             error = load_tables(&l, &meta);
@@ -287,8 +294,7 @@ int audit_snapshot_load(const char *file, struct audit_ledger *ledger, struct lo
     if (held >= 0)
         close(held);
     if (error)
-        return fault_set(fault, "snapshot %s cannot be used: %s", file,
-                         error == EBADMSG ? "it is damaged" : strerror(error));
+        return fault_set(fault, "snapshot %s cannot be used: %s", file, index_error_text(error));
     return 0;
 }
 

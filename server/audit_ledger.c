@@ -68,7 +68,7 @@ void audit_ledger_destroy(struct audit_ledger **ledger)
     free(l->keys);
     arena_destroy(&l->memory);
     arena_destroy(&l->scratch);
-    buffer_free(&l->entries);
+    buffer_free(&l->posted);
     free(l);
     *ledger = NULL;
 }
@@ -266,33 +266,72 @@ static bool add_to_sum(struct audit_book *book, const struct ledger_account *acc
            !__builtin_add_overflow(sum->credits, account->next_credits - account->credits, &sum->credits);
 }
 
-/* The account's sums after the draft, and its row in the index. */
-static int settle_account(struct applying *a, const struct draft *draft, struct ledger_account **accounts, uint32_t i)
+/* A tail that is full becomes a block of the index, which must be there. */
+static int add_to_tail(struct applying *a, struct audit_account *account)
 {
-    struct audit_account *account = (struct audit_account *)accounts[i];
-    struct buffer *entries = &a->ledger->entries;
+    int error = 0;
+    if (account->tail_count == POSTING_TAIL_MAX) {
+        error = a->rows ? a->rows->block(a->rows->context, account->account_no, account->tail) : 0;
+        account->blocked_seq = account->updated_seq;
+        account->tail_count = 0;
+        a->ledger->block_count++;
+    }
+    account->tail[account->tail_count++] = a->event->seq;
+    account->updated_seq = a->event->seq;
+    return error;
+}
+
+/* The account's sums after the draft. */
+static int settle_account(struct applying *a, struct audit_account *account)
+{
     if (!add_to_sum(a->book, &account->rules))
         return refuse(a, "overflows the sums of its book");
     account->rules.debits = account->rules.next_debits;
     account->rules.credits = account->rules.next_credits;
-    account->updated_seq = a->event->seq;
-    struct posting_row row = {
-        .debits = account->rules.debits,
-        .credits = account->rules.credits,
-        .tx_id = a->event->tx_id,
-        .at_us = a->event->at_us,
-    };
-    buffer_clear(entries);
-    for (uint32_t k = i; k < draft->posting_count; k++) {
-        if (accounts[k] != accounts[i])
+    return add_to_tail(a, account);
+}
+
+/* The draft's postings on one account, as entries in draft order. */
+static uint32_t copy_entries(const struct draft *draft, struct ledger_account **accounts,
+                             const struct ledger_account *account, uint8_t *entries)
+{
+    uint32_t count = 0;
+    for (uint32_t i = account->first_posting; i < draft->posting_count; i++) {
+        if (accounts[i] != account)
             continue;
-        uint8_t direction = (uint8_t)draft->postings[k].direction;
-        buffer_append(entries, &draft->postings[k].minor, 8);
-        buffer_append(entries, &direction, 1);
-        row.posting_count++;
+        uint8_t *entry = entries + (size_t)count++ * POSTING_ENTRY_BYTES;
+        memcpy(entry, &draft->postings[i].minor, 8);
+        entry[8] = (uint8_t)draft->postings[i].direction;
     }
-    a->ledger->posting_row_count++;
-    return a->rows ? a->rows->posting(a->rows->context, account->account_no, a->event->seq, &row, entries->base) : 0;
+    return count;
+}
+
+/* What the draft does to its accounts, and what the index says of that. */
+static int settle_accounts(struct applying *a, const struct draft *draft, struct ledger_account **accounts)
+{
+    struct arena *scratch = a->ledger->scratch;
+    struct posted_account *posted = arena_alloc(scratch, draft->posting_count * sizeof *posted);
+    uint8_t *entries = arena_alloc(scratch, (size_t)draft->posting_count * POSTING_ENTRY_BYTES);
+    uint32_t account_count = 0, entry_count = 0;
+    for (uint32_t i = 0; i < draft->posting_count; i++) {
+        struct audit_account *account = (struct audit_account *)accounts[i];
+        if (account->rules.first_posting != i)
+            continue;
+        uint8_t *first = entries + (size_t)entry_count * POSTING_ENTRY_BYTES;
+        posted[account_count] = (struct posted_account){
+            .debits = account->rules.next_debits,
+            .credits = account->rules.next_credits,
+            .account_no = account->account_no,
+            .posting_count = copy_entries(draft, accounts, &account->rules, first),
+            .first_entry = entry_count,
+        };
+        entry_count += posted[account_count++].posting_count;
+        int error = settle_account(a, account);
+        if (error)
+            return error;
+    }
+    posted_append(&a->ledger->posted, a->event->tx_id, posted, account_count, entries, entry_count);
+    return 0;
 }
 
 static int apply_transaction(struct applying *a)
@@ -314,10 +353,7 @@ static int apply_transaction(struct applying *a)
     ledger_judge(&draft, &view, accounts, &verdict);
     if (verdict.code != VERDICT_POSTED)
         return refuse(a, "is one that the ledger would have refused");
-    int error = 0;
-    for (uint32_t i = 0; error == 0 && i < draft.posting_count; i++)
-        if (accounts[i]->first_posting == i)
-            error = settle_account(a, &draft, accounts, i);
+    int error = settle_accounts(a, &draft, accounts);
     struct transaction_row row = {.seq = a->event->seq, .book_no = a->book->book_no};
     l->transaction_count++;
     if (error == 0 && a->rows)
@@ -329,6 +365,7 @@ static int apply(struct applying *a)
 {
     const struct event *event = a->event;
     arena_reset(a->ledger->scratch);
+    buffer_clear(&a->ledger->posted);
     a->book = audit_ledger_book(a->ledger, event->book);
     if (event->seq != a->book->last_seq + 1)
         return refuse(a, "does not follow the one before it in its book");
@@ -361,7 +398,7 @@ int audit_ledger_apply(struct audit_ledger *l, const char *path, uint64_t batch,
                          path, position, event->seq, (int)event->book.len, (const char *)event->book.base, a.why);
     if (error == 0 && rows) {
         struct event_row row = {event->at_us, position, (uint32_t)packed.len, crc32c(0, packed.base, packed.len)};
-        error = rows->event(rows->context, a.book->book_no, event->seq, &row);
+        error = rows->event(rows->context, a.book->book_no, event->seq, &row, buffer_bytes(&l->posted));
     }
     return error;
 }

@@ -6,7 +6,7 @@
  * anew. talead verify holds it against the index and the spilled keys.
  *
  * Memory: some 50 to 90 bytes a transaction (its idempotency key), and some
- * 300 an account.
+ * 450 an account.
  */
 #include <uthash.h>
 
@@ -15,6 +15,7 @@
 #include "common/index_schema.h"
 #include "common/key_schema.h"
 #include "common/ledger.h"
+#include "common/posting_rows.h"
 #include "server/log_tour.h"
 
 struct audit_asset {
@@ -33,7 +34,9 @@ struct audit_sum {
 struct audit_account {
     struct ledger_account rules; /* first: the rules hand this back */
     uint64_t account_no;
-    uint64_t updated_seq;
+    uint64_t updated_seq, blocked_seq;
+    uint64_t tail[POSTING_TAIL_MAX]; /* its newest seqs, as they stand in the index */
+    uint32_t tail_count;
     enum account_kind kind;
     struct bytes path;
     UT_hash_handle hh; /* by path */
@@ -60,12 +63,12 @@ struct audit_ledger {
     struct audit_book *books;
     struct audit_asset *assets;
     uint32_t book_count, asset_count;
-    uint64_t account_count, event_count, transaction_count, posting_row_count;
+    uint64_t account_count, event_count, transaction_count, block_count;
     struct audit_key *keys; /* open addressing; position 0: free */
     uint64_t key_count, key_room;
     struct arena *memory;  /* names and definitions, for good */
     struct arena *scratch; /* of one event */
-    struct buffer entries; /* of one posting row */
+    struct buffer posted; /* what the event's row in the index has behind it */
 };
 
 struct audit_ledger *audit_ledger_create(void);
@@ -74,10 +77,9 @@ void audit_ledger_destroy(struct audit_ledger **ledger);
 /* What one event says must stand in the index. Rows are asked for while the event is applied. */
 struct audit_rows {
     void *context;
-    int (*event)(void *context, uint32_t book_no, uint64_t seq, const struct event_row *row);
+    int (*event)(void *context, uint32_t book_no, uint64_t seq, const struct event_row *row, struct bytes posted);
     int (*transaction)(void *context, struct uuid id, const struct transaction_row *row);
-    int (*posting)(void *context, uint64_t account_no, uint64_t seq, const struct posting_row *row,
-                   const uint8_t *entries);
+    int (*block)(void *context, uint64_t account_no, const uint64_t seqs[static POSTING_TAIL_MAX]);
 };
 
 /*

@@ -43,7 +43,7 @@ static int64_t time_wanted(bool past, struct timestamp as_of)
 }
 
 /* Checks the names and begins to read: the account, and its book for that time. False: answered. */
-static bool begin_with_account(struct exchange *e, int64_t at_us, struct book_row *book, struct account_row *account)
+static bool begin_with_account(struct exchange *e, int64_t at_us, struct book_row *book, struct account_value *account)
 {
     if (!exchange_check_names(e) || !exchange_read_index(e))
         return false;
@@ -72,16 +72,16 @@ static void finish(struct exchange *e, int error)
 
 /* --- balance --- */
 
-static int read_balance(struct exchange *e, const struct book_row *book, const struct account_row *account,
+static int read_balance(struct exchange *e, const struct book_row *book, const struct account_value *account,
                         bool past, struct timestamp as_of, struct account_sums *sums)
 {
     uint64_t seq;
-    *sums = (struct account_sums){account->debits, account->credits, account->updated_seq};
+    *sums = (struct account_sums){account->row.debits, account->row.credits, account->row.updated_seq};
     if (!past)
         return 0;
     int error = index_seq_at(e->worker->index, book, timestamp_floor_us(as_of), &seq);
     if (error == 0 && seq < book->last_seq)
-        error = index_account_at(e->worker->index, account->account_no, seq, sums);
+        error = index_account_at(e->worker->index, book->book_no, account, seq, sums);
     return error;
 }
 
@@ -108,7 +108,7 @@ void handle_get_balance(struct exchange *e)
     struct timestamp as_of = {0};
     const char *reason;
     struct book_row book;
-    struct account_row account;
+    struct account_value account;
     struct account_sums sums;
     struct asset_definition asset;
     if (query_as_of(e->match.query, http_arena(e->http), &past, &as_of, &reason) != 0) {
@@ -119,9 +119,9 @@ void handle_get_balance(struct exchange *e)
         return;
     int error = read_balance(e, &book, &account, past, as_of, &sums);
     if (error == 0)
-        error = index_asset(e->worker->index, account.asset_no, &asset);
+        error = index_asset(e->worker->index, account.row.asset_no, &asset);
     if (error == 0)
-        write_balance(e, &account, &asset, past, as_of, &sums);
+        write_balance(e, &account.row, &asset, past, as_of, &sums);
     finish(e, error);
 }
 
@@ -141,27 +141,28 @@ struct history_page {
     uint64_t last_seq;
 };
 
-static bool add_history_row(void *context, uint64_t seq, const struct posting_row *row, const uint8_t *entries)
+static bool add_history_row(void *context, const struct posting_row *row)
 {
     struct history_page *page = context;
     char id[UUID_TEXT_LEN], at[RFC3339_TEXT_MAX];
     uuid_format(row->tx_id, id);
     int n = rfc3339_format_us(row->at_us, at);
-    struct posting_item item = {.seq = seq, .tx_id = bytes_of(id, UUID_TEXT_LEN), .at = bytes_of(at, (size_t)n)};
-    page->last_seq = seq;
+    struct posting_item item = {.seq = row->seq, .tx_id = bytes_of(id, UUID_TEXT_LEN), .at = bytes_of(at, (size_t)n)};
+    page->last_seq = row->seq;
     for (uint32_t i = 0; i < row->posting_count; i++) {
-        posting_entry(entries, i, &item.minor, &item.direction);
+        posting_entry(row->entries, i, &item.minor, &item.direction);
         posting_text_write(&page->form, &item, page->json);
     }
     return page->text->len < HISTORY_PAGE_BYTES;
 }
 
-static int write_history(struct exchange *e, const struct account_row *account, uint64_t after_seq, uint32_t limit)
+static int write_history(struct exchange *e, uint32_t book_no, const struct account_value *account, uint64_t after_seq,
+                         uint32_t limit)
 {
     struct asset_definition asset;
     struct buffer key = {0};
     bool exhausted;
-    int error = index_asset(e->worker->index, account->asset_no, &asset);
+    int error = index_asset(e->worker->index, account->row.asset_no, &asset);
     if (error)
         return error;
     account_key_append(&key, e->match.book, e->match.path);
@@ -170,8 +171,7 @@ static int write_history(struct exchange *e, const struct account_row *account, 
     json_open_object(page.json);
     json_key(page.json, "items");
     json_open_array(page.json);
-    error = index_history(e->worker->index, account->account_no, after_seq, limit, add_history_row, &page,
-                          &exhausted);
+    error = index_history(e->worker->index, book_no, account, after_seq, limit, add_history_row, &page, &exhausted);
     if (error == 0) {
         json_close_array(page.json);
         json_key(page.json, "next");
@@ -192,7 +192,7 @@ void handle_get_history(struct exchange *e)
     uint64_t after_seq;
     const char *reason;
     struct book_row book;
-    struct account_row account;
+    struct account_value account;
     struct arena *arena = http_arena(e->http);
     if (query_limit(e->match.query, arena, &limit, &reason) != 0 ||
         query_sequence(e->match.query, "after_seq", arena, &after_seq, &reason) != 0) {
@@ -200,7 +200,7 @@ void handle_get_history(struct exchange *e)
         return;
     }
     if (begin_with_account(e, time_wanted(false, (struct timestamp){0}), &book, &account))
-        finish(e, write_history(e, &account, after_seq, limit));
+        finish(e, write_history(e, book.book_no, &account, after_seq, limit));
 }
 
 /* --- trial balance --- */

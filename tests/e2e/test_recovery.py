@@ -3,6 +3,8 @@ import os
 import random
 import re
 import shutil
+import struct
+import uuid
 
 import pytest
 
@@ -131,6 +133,37 @@ def test_an_index_that_lost_its_end_is_thrown_away(make_ledger):
     os.truncate(path, used // 2)
     ledger.start()
     assert "is thrown away" in ledger.stderr_text() and "died of it" not in ledger.stderr_text()
+
+
+def make_index_old(ledger):
+    """Every meta row of it: version 4, ..., ledger uuid at 80."""
+    with open(os.path.join(ledger.dir, "index", "STATE")) as f:
+        identity = uuid.UUID(re.search("ledger (.*)", f.read())[1]).bytes
+    path = os.path.join(ledger.dir, "index", "data.mdb")
+    with open(path, "r+b") as f:
+        data = bytearray(f.read())
+        rows = [found.start() - 80 for found in re.finditer(re.escape(identity), data)]
+        for row in rows:
+            assert struct.unpack_from("<I", data, row) == (2,)
+            struct.pack_into("<I", data, row, 1)
+        f.seek(0)
+        f.write(data)
+    assert rows
+
+
+def test_an_index_of_another_version_is_made_anew(make_ledger):
+    ledger = make_ledger(log_snapshot_every=0)
+    ledger.set_up("shop")
+    for n in range(20):
+        ledger.post(sale("shop", f"k{n}"))
+    ledger.kill9()
+    make_index_old(ledger)
+    assert "the index was not looked at: another version of talead made it" in ledger.verify()
+    ledger.start()
+    assert "is thrown away (another version of talead made it) and rebuilt from the log" in ledger.stderr_text()
+    assert ledger.balance("shop", "cash")["balance"] == "0.20"
+    ledger.stop()
+    assert "; the index agrees" in ledger.verify()
 
 
 def test_a_clean_stop_at_a_position_that_its_index_does_not_have_is_no_witness(make_ledger):

@@ -236,12 +236,12 @@ static void set_up_book(struct ledger *l, const char *book)
 static u128 debits_of(struct ledger *l, const char *book, const char *path)
 {
     struct book_row book_row;
-    struct account_row account;
+    struct account_value account;
     assert_int_equal(index_reader_begin(l->reader, atomic_load(&l->border->index_generation)), 0);
     assert_int_equal(index_find_book(l->reader, bytes_of_string(book), &book_row), 0);
     assert_int_equal(index_find_account(l->reader, book_row.book_no, bytes_of_string(path), &account), 0);
     index_reader_end(l->reader);
-    return account.debits;
+    return account.row.debits;
 }
 
 static void posts_are_decided_and_shown_at_once(void **state)

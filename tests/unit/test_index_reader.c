@@ -17,6 +17,7 @@
 
 #define EVENTS_MAX 10000
 #define BOOK BYTES_LITERAL("shop")
+#define PATH BYTES_LITERAL("cash")
 
 /* Shared with the writers: each write is another process's, since LMDB opens an environment once in one. */
 struct fixture {
@@ -26,6 +27,10 @@ struct fixture {
     uint32_t generation, book_no;
     uint64_t last_seq;
     int64_t at_us[EVENTS_MAX + 1]; /* by seq */
+    struct {
+        struct account_row row;
+        uint64_t tail[POSTING_TAIL_MAX];
+    } account; /* every third event is a posting there */
 };
 
 static struct fixture *begin(const char *dir)
@@ -81,21 +86,42 @@ static void put(struct fixture *f, enum index_table table, const void *key, size
     must(index_writer_put(f->index, table, key, key_len, row, len));
 }
 
+/* What a transaction that posted to the account has behind its row. */
+static void post(struct fixture *f, uint64_t seq, struct buffer *value)
+{
+    uint8_t key[16];
+    struct account_row *row = &f->account.row;
+    struct posted_account posted = {.debits = 10 * seq, .account_no = 7};
+    posted_append(value, (struct uuid){{0}}, &posted, 1, NULL, 0);
+    if (row->tail_count == POSTING_TAIL_MAX) {
+        put(f, TABLE_POSTINGS, key, posting_table_key(7, f->account.tail[0], key), f->account.tail,
+            sizeof f->account.tail);
+        row->blocked_seq = row->updated_seq;
+        row->tail_count = 0;
+    }
+    f->account.tail[row->tail_count++] = seq;
+    row->account_no = 7;
+    row->debits = 10 * seq;
+    row->updated_seq = seq;
+}
+
 static void put_event(struct fixture *f, int64_t at_us)
 {
     uint8_t key[16];
     uint64_t seq = ++f->last_seq;
     struct event_row event = {.at_us = f->at_us[seq] = at_us};
-    struct posting_row posting = {.debits = 10 * seq, .at_us = at_us};
-    put(f, TABLE_EVENTS, key, event_table_key(f->book_no, seq, key), &event, sizeof event);
+    struct buffer value = {0};
+    buffer_append(&value, &event, sizeof event);
     if (seq % 3 == 0)
-        put(f, TABLE_POSTINGS, key, posting_table_key(7, seq, key), &posting, sizeof posting);
+        post(f, seq, &value);
+    put(f, TABLE_EVENTS, key, event_table_key(f->book_no, seq, key), value.base, value.len);
+    buffer_free(&value);
 }
 
 /* That many more events: some in groups of one time, some after a long silence. */
 static void put_events(struct fixture *f, struct change change)
 {
-    uint8_t key[NAME_KEY_MAX];
+    uint8_t key[NAME_KEY_MAX], account_key[4 + NAME_KEY_MAX];
     for (unsigned i = 0; i < change.number; i++) {
         uint64_t n = f->last_seq;
         int64_t step = n % 40 ? 0 : n % 1000 ? 2 + (int64_t)(n % 7) : 1000000;
@@ -103,6 +129,8 @@ static void put_events(struct fixture *f, struct change change)
     }
     struct book_row book = {.book_no = f->book_no, .last_seq = f->last_seq, .last_at_us = f->at_us[f->last_seq]};
     put(f, TABLE_BOOKS, key, name_key(BOOK, key), &book, sizeof book);
+    put(f, TABLE_ACCOUNTS, account_key, account_table_key(f->book_no, PATH, account_key), &f->account,
+        sizeof f->account.row + f->account.row.tail_count * sizeof *f->account.tail);
 }
 
 static void grow(struct fixture *f, unsigned count)
@@ -139,9 +167,10 @@ static void replace(struct fixture *f)
     assert_int_equal(rename(f->index_path, away), 0);
     f->generation++;
     f->last_seq = 0;
+    memset(&f->account, 0, sizeof f->account);
 }
 
-static uint64_t seq_at(struct fixture *f, int64_t at_us)
+static uint64_t seq_at_time(struct fixture *f, int64_t at_us)
 {
     uint64_t seq = 0;
     struct book_row book;
@@ -153,9 +182,11 @@ static uint64_t seq_at(struct fixture *f, int64_t at_us)
 
 static void check_time(struct fixture *f, int64_t at_us, uint64_t seq)
 {
+    struct account_value account;
     struct account_sums sums;
-    assert_int_equal(seq_at(f, at_us), seq);
-    assert_int_equal(index_account_at(f->reader, 7, seq, &sums), 0);
+    assert_int_equal(seq_at_time(f, at_us), seq);
+    assert_int_equal(index_find_account(f->reader, f->book_no, PATH, &account), 0);
+    assert_int_equal(index_account_at(f->reader, f->book_no, &account, seq, &sums), 0);
     assert_int_equal(sums.updated_seq, seq / 3 * 3);
     assert_true(sums.debits == 10 * sums.updated_seq);
 }
