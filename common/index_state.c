@@ -11,6 +11,7 @@
 #include "common/data_dir.h"
 #include "common/digest.h"
 #include "common/durable_file.h"
+#include "common/small_folios.h"
 
 #define STATE_NAME "STATE"
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
@@ -59,6 +60,8 @@ static int crc_of_data(const char *path, uint64_t bytes, uint32_t *crc)
 {
     char *file = data_dir_path(path, "data.mdb");
     int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+        small_folios_for_reads(fd);
     int error = fd < 0 ? errno : crc32c_of_file(fd, bytes, crc);
     if (fd >= 0)
         close(fd);

@@ -17,6 +17,7 @@
 #include "common/digest.h"
 #include "common/durable_file.h"
 #include "common/little_endian.h"
+#include "common/small_folios.h"
 
 #define NAME_FORMAT "snapshot-%020" PRIu64 ".mdb"
 #define NAME_ROOM 48
@@ -151,7 +152,7 @@ int snapshot_check(const char *path, struct snapshot_trailer *out, int *fd)
     return error;
 }
 
-/* Where a copy goes: plainly, or at a pace. */
+/* Where a copy goes: plainly, to become the index, or at a pace. */
 struct target {
     struct paced_file *file;
     bool paced;
@@ -163,7 +164,7 @@ static int put(struct target *t, int in, const uint8_t *p, size_t n)
         (void)posix_fadvise(in, (off_t)t->file->written, (off_t)n, POSIX_FADV_DONTNEED);
         return paced_file_append(t->file, p, n);
     }
-    int error = write_fully(t->file->fd, p, n, (off_t)t->file->written);
+    int error = small_folios_write(t->file->fd, p, n, (off_t)t->file->written);
     t->file->written += n;
     return error;
 }
