@@ -22,6 +22,7 @@ static uint64_t hash_seed;
 
 #define CACHED_ACCOUNTS_MAX 65536
 #define CACHED_BOOKS_MAX 65536
+#define CACHED_SUMS_MAX 65536
 #define CACHED_ASSETS_MAX 65536
 
 struct book_entry {
@@ -450,6 +451,12 @@ int working_set_write(struct working_set *set)
     return error;
 }
 
+static void forget_account(struct working_set *set, struct account_entry *account)
+{
+    HASH_DELETE(hh, set->accounts, account);
+    free(account);
+}
+
 static void forget_all(struct working_set *set)
 {
     struct book_entry *b, *next_b;
@@ -463,8 +470,7 @@ static void forget_all(struct working_set *set)
     }
     HASH_ITER(hh, set->accounts, a, next_a)
     {
-        HASH_DELETE(hh, set->accounts, a);
-        free(a);
+        forget_account(set, a);
     }
     HASH_ITER(hh, set->assets, s, next_s)
     {
@@ -490,9 +496,12 @@ void working_set_settled(struct working_set *set)
     for (; set->changed_sums; set->changed_sums = set->changed_sums->next_changed)
         set->changed_sums->changed = false;
     set->changed_count = set->changed_bytes = 0;
-    /* Accounts point to their assets: all or nothing is forgotten. */
-    if (HASH_COUNT(set->accounts) > CACHED_ACCOUNTS_MAX || HASH_COUNT(set->books) > CACHED_BOOKS_MAX ||
-        HASH_COUNT(set->assets) > CACHED_ASSETS_MAX || HASH_COUNT(set->sums) > CACHED_ACCOUNTS_MAX)
+    /* The list begins with those that were read first. */
+    while (HASH_COUNT(set->accounts) > CACHED_ACCOUNTS_MAX)
+        forget_account(set, set->accounts);
+    /* Accounts point to their assets: of the rest all or nothing is forgotten. */
+    if (HASH_COUNT(set->books) > CACHED_BOOKS_MAX || HASH_COUNT(set->assets) > CACHED_ASSETS_MAX ||
+        HASH_COUNT(set->sums) > CACHED_SUMS_MAX)
         forget_all(set);
 }
 

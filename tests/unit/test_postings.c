@@ -304,6 +304,40 @@ static void history_from_any_place_has_every_posting_once_and_in_order(void **st
     end(f);
 }
 
+#define MANY_ACCOUNTS 70000 /* more than the arbiter keeps in memory */
+
+static struct bytes many_path(unsigned n, char out[static 16])
+{
+    return bytes_of(out, (size_t)snprintf(out, 16, "many/%u", n));
+}
+
+static void an_account_that_was_forgotten_goes_on_where_it_was(void **state)
+{
+    char path[16];
+    struct account_value account;
+    struct fixture *f = begin(*state);
+    post(f, 0, ++f->last_seq, 1);
+    end_event(f, f->last_seq);
+    commit(f);
+    for (unsigned n = 0; n < MANY_ACCOUNTS; n++) {
+        struct account_definition many = {.book = BOOK, .path = many_path(n, path), .asset = BYTES_LITERAL("USD")};
+        working_set_new_account(f->set, working_set_book(f->set, BOOK), &many,
+                                working_set_find_asset(f->set, many.asset));
+        if (n % 1000 == 0)
+            commit(f);
+    }
+    post(f, 0, ++f->last_seq, 1);
+    end_event(f, f->last_seq);
+    commit(f);
+    close_index(f);
+    begin_to_read(f);
+    read_account(f, 0, &account);
+    assert_int_equal(account.row.tail_count, 2);
+    assert_true(account.row.debits == 1 + 2 && account.row.updated_seq == 2);
+    index_reader_end(f->reader);
+    end(f);
+}
+
 static void most_postings_put_no_row_of_their_own(void **state)
 {
     uint64_t blocks;
@@ -375,6 +409,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_sums_at_every_time_are_those_of_the_last_posting_before_it,
                                         scratch_dir_setup, scratch_dir_teardown),
         cmocka_unit_test_setup_teardown(history_from_any_place_has_every_posting_once_and_in_order, scratch_dir_setup,
+                                        scratch_dir_teardown),
+        cmocka_unit_test_setup_teardown(an_account_that_was_forgotten_goes_on_where_it_was, scratch_dir_setup,
                                         scratch_dir_teardown),
         cmocka_unit_test_setup_teardown(most_postings_put_no_row_of_their_own, scratch_dir_setup,
                                         scratch_dir_teardown),
