@@ -217,7 +217,8 @@ static int write_events(const struct index_changes *c, const struct place *order
     int error = 0;
     for (size_t i = 0; error == 0 && i < c->event_count; i++) {
         const struct event_change *e = &c->events[order[i].at];
-        const struct bytes parts[] = {bytes_of(&e->row, sizeof e->row), bytes_of(c->posted.base + e->at, e->length)};
+        struct bytes posted = e->length ? bytes_of(c->posted.base + e->at, e->length) : bytes_of(NULL, 0);
+        const struct bytes parts[] = {bytes_of(&e->row, sizeof e->row), posted};
         error = index_writer_put_parts(index, TABLE_EVENTS, e->key, sizeof e->key, parts, 2);
     }
     return error;
