@@ -110,7 +110,7 @@ static int open_tables(struct index_writer *w)
 /* LMDB would lengthen a file that lost its end, and take the zeros there for pages. */
 static int check_length(struct index_writer *w)
 {
-    return w->file_bytes && w->file_bytes < index_writer_used_bytes(w) ? EUCLEAN : 0;
+    return w->file_bytes && w->file_bytes < index_writer_used_bytes(w) ? EBADMSG : 0;
 }
 
 int index_writer_open(const char *path, struct index_writer **out)

@@ -89,12 +89,18 @@ def test_a_snapshot_that_lost_its_end_does_no_harm_beside_a_usable_index(make_le
     assert "killed by signal" not in ledger.stderr_text()
 
 
-def test_a_long_tail_behind_the_newest_snapshot_gets_one_soon_after_the_start(make_ledger):
+def killed_shop(make_ledger, posts):
+    """Without a snapshot; its index is not closed."""
     ledger = make_ledger(log_snapshot_every=0)
     ledger.set_up("shop")
-    for n in range(20):
+    for n in range(posts):
         ledger.post(sale("shop", f"k{n}"))
     ledger.kill9()
+    return ledger
+
+
+def test_a_long_tail_behind_the_newest_snapshot_gets_one_soon_after_the_start(make_ledger):
+    ledger = killed_shop(make_ledger, 20)
     ledger.env["TALEA_LOG_SNAPSHOT_EVERY"] = "10"
     ledger.start()
     ledger.wait_for_snapshot()
@@ -122,17 +128,14 @@ def test_an_index_of_another_boot_that_was_not_closed_is_thrown_away(make_ledger
 
 def test_an_index_that_lost_its_end_is_thrown_away(make_ledger):
     """Of this boot, so there is no CRC to tell; LMDB would take the zeros of a lengthened file for pages."""
-    ledger = make_ledger(log_snapshot_every=0)
-    ledger.set_up("shop")
-    for n in range(100):
-        ledger.post(sale("shop", f"k{n}"))
-    ledger.kill9()
+    ledger = killed_shop(make_ledger, 100)
     path = os.path.join(ledger.dir, "index", "data.mdb")
     with open(path, "rb") as f:
         used = len(f.read().rstrip(b"\0"))
     os.truncate(path, used // 2)
     ledger.start()
     assert "is thrown away" in ledger.stderr_text() and "died of it" not in ledger.stderr_text()
+    assert "is thrown away (it is damaged)" in ledger.stderr_text()
 
 
 def make_index_old(ledger):
@@ -152,11 +155,7 @@ def make_index_old(ledger):
 
 
 def test_an_index_of_another_version_is_made_anew(make_ledger):
-    ledger = make_ledger(log_snapshot_every=0)
-    ledger.set_up("shop")
-    for n in range(20):
-        ledger.post(sale("shop", f"k{n}"))
-    ledger.kill9()
+    ledger = killed_shop(make_ledger, 20)
     make_index_old(ledger)
     assert "the index was not looked at: another version of talead made it" in ledger.verify()
     ledger.start()
@@ -269,11 +268,7 @@ def log_end(ledger):
 
 def make_killed(make_ledger):
     """Twenty posts in one segment, and then no clean stop."""
-    ledger = make_ledger(log_snapshot_every=0)
-    ledger.set_up("shop")
-    for n in range(20):
-        ledger.post(sale("shop", f"k{n}"))
-    ledger.kill9()
+    ledger = killed_shop(make_ledger, 20)
     return ledger
 
 
