@@ -281,8 +281,8 @@ int audit_snapshot_load(const char *file, struct audit_ledger *ledger, struct lo
         error = index_reader_begin(l.reader, 0);
     if (error == 0) {
         error = index_reader_meta(l.reader, &meta);
-        if (error == 0)
-            error = index_meta_check(&meta, meta.ledger);
+        if (error == 0 && meta.version != INDEX_VERSION)
+            error = EPROTO;
         if (error == 0 && meta.position != trailer.position)
             error = EBADMSG;
         if (error == 0)

@@ -186,8 +186,8 @@ static int open_index(struct verify *v, struct uuid ledger)
         index_not_looked_at(v, "its STATE tells of another position than it holds");
         index_reader_close(&v->index.reader);
     }
-    if (v->index.reader && meta.position > 0 && index_meta_check(&meta, meta.ledger) != 0) {
-        index_not_looked_at(v, index_error_text(index_meta_check(&meta, meta.ledger)));
+    if (v->index.reader && meta.position > 0 && meta.version != INDEX_VERSION) {
+        index_not_looked_at(v, index_error_text(EPROTO));
         index_reader_close(&v->index.reader);
     }
     v->index_position = meta.position;
