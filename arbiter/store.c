@@ -209,11 +209,8 @@ static void post_to_accounts(struct store *s, struct book_entry *book, const str
         counts[accounts[i]->first_posting]++;
     for (uint32_t i = 0, offset = 0; i < draft->posting_count; offset += counts[i++])
         offsets[i] = offset;
-    for (uint32_t i = 0; i < draft->posting_count; i++) {
-        uint8_t *entry = entries + (size_t)offsets[accounts[i]->first_posting]++ * POSTING_ENTRY_BYTES;
-        memcpy(entry, &draft->postings[i].minor, 8);
-        entry[8] = (uint8_t)draft->postings[i].direction;
-    }
+    for (uint32_t i = 0; i < draft->posting_count; i++)
+        posting_entry_put(entries, offsets[accounts[i]->first_posting]++, &draft->postings[i]);
     for (uint32_t i = 0; i < draft->posting_count; i++) {
         if (counts[i] == 0)
             continue;

@@ -79,6 +79,13 @@ int posted_find(struct bytes event, uint64_t seq, uint64_t account_no, struct po
     return 0;
 }
 
+void posting_entry_put(uint8_t *entries, uint32_t i, const struct posting *posting)
+{
+    uint8_t *entry = entries + (size_t)i * POSTING_ENTRY_BYTES;
+    memcpy(entry, &posting->minor, sizeof posting->minor);
+    entry[8] = (uint8_t)posting->direction;
+}
+
 void posting_entry(const uint8_t *entries, uint32_t i, int64_t *minor, enum direction *direction)
 {
     const uint8_t *entry = entries + (size_t)i * POSTING_ENTRY_BYTES;

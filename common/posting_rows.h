@@ -54,6 +54,8 @@ struct posting_row {
 int posted_find(struct bytes event, uint64_t seq, uint64_t account_no, struct posting_row *out)
     __attribute__((warn_unused_result));
 
+/* One of them, by its place: written, and read. */
+void posting_entry_put(uint8_t *entries, uint32_t i, const struct posting *posting);
 void posting_entry(const uint8_t *entries, uint32_t i, int64_t *minor, enum direction *direction);
 
 /* --- what was done to an account --- */

@@ -296,13 +296,9 @@ static uint32_t copy_entries(const struct draft *draft, struct ledger_account **
                              const struct ledger_account *account, uint8_t *entries)
 {
     uint32_t count = 0;
-    for (uint32_t i = account->first_posting; i < draft->posting_count; i++) {
-        if (accounts[i] != account)
-            continue;
-        uint8_t *entry = entries + (size_t)count++ * POSTING_ENTRY_BYTES;
-        memcpy(entry, &draft->postings[i].minor, 8);
-        entry[8] = (uint8_t)draft->postings[i].direction;
-    }
+    for (uint32_t i = account->first_posting; i < draft->posting_count; i++)
+        if (accounts[i] == account)
+            posting_entry_put(entries, count++, &draft->postings[i]);
     return count;
 }
 
