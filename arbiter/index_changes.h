@@ -2,8 +2,8 @@
 #define TALEA_ARBITER_INDEX_CHANGES_H
 /*
  * Rows that a group commit adds to the index's growing tables (blocks of
- * postings, events, transactions), collected while it is decided and put in key order,
- * one pass for each table: neighbours share their pages.
+ * postings, events, transactions), collected while it is decided and put in
+ * key order, one pass for each table: neighbours share their pages.
  */
 #include <stdint.h>
 

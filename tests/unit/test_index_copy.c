@@ -17,6 +17,7 @@
 #define BOOKS 3
 #define EVENTS_BEFORE 20000
 #define EVENTS_FOR_COMMIT 7
+#define BLOCK_SEQS 8 /* those of an account that are newer than its last block have no row yet */
 
 struct fixture {
     char index_path[256], file[256];
@@ -24,12 +25,6 @@ struct fixture {
     struct index_meta meta;
     uint64_t last_seq[BOOKS + 1]; /* by book number; the account of the same number is the book's only one */
 };
-
-/* An account has its newest postings with its row; here the last up to seven. */
-static uint64_t blocked_seq(uint64_t last_seq)
-{
-    return last_seq / 8 * 8;
-}
 
 static void put(struct fixture *f, enum index_table table, const void *key, size_t key_len, const void *row, size_t len)
 {
@@ -49,8 +44,8 @@ static void put_event(struct fixture *f, uint32_t book_no)
     struct event_row event = {.position = seq};
     struct transaction_row transaction = {.seq = seq, .book_no = book_no};
     transaction_id(book_no, seq, id);
-    if (seq % 8 == 0)
-        put(f, TABLE_POSTINGS, key, posting_table_key(book_no, seq - 7, key), &seq, sizeof seq);
+    if (seq % BLOCK_SEQS == 0)
+        put(f, TABLE_POSTINGS, key, posting_table_key(book_no, seq - BLOCK_SEQS + 1, key), &seq, sizeof seq);
     put(f, TABLE_EVENTS, key, event_table_key(book_no, seq, key), &event, sizeof event);
     put(f, TABLE_TRANSACTIONS, id, sizeof id, &transaction, sizeof transaction);
     f->meta.event_count++;
@@ -62,7 +57,7 @@ static void put_state(struct fixture *f)
         uint8_t key[4 + NAME_KEY_MAX];
         struct book_row book = {.book_no = n, .last_seq = f->last_seq[n]};
         struct account_row account = {.account_no = n, .updated_seq = f->last_seq[n],
-                                      .blocked_seq = blocked_seq(f->last_seq[n])};
+                                      .blocked_seq = f->last_seq[n] / BLOCK_SEQS * BLOCK_SEQS};
         put(f, TABLE_BOOKS, key, number_key(n, key), &book, sizeof book);
         put(f, TABLE_ACCOUNTS, key, account_table_key(n, BYTES_LITERAL("cash"), key), &account, sizeof account);
     }
@@ -130,37 +125,25 @@ static void close_copy(struct content *c)
     mdb_env_close(c->env);
 }
 
-/* Sequence numbers of each book without a gap, to the last one of the state. */
-static void check_events(struct content *c)
+/*
+ * Sequence numbers of each book (or of its one account), of which a row stands for `each`: without a gap, to the last
+ * row of the state. Of blocks not one more, though the account's events may reach into the next.
+ */
+static void check_sequences(struct content *c, enum index_table table, size_t number_bytes, uint64_t each)
 {
     MDB_val key, value;
     uint64_t last[BOOKS + 1] = {0};
-    MDB_cursor *cursor = open_table(c, TABLE_EVENTS);
+    MDB_cursor *cursor = open_table(c, table);
     while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
-        uint32_t book_no = key_u32(key.mv_data);
-        assert_in_range(book_no, 1, BOOKS);
-        assert_int_equal(key_u64((const uint8_t *)key.mv_data + 4), ++last[book_no]);
+        const uint8_t *at = key.mv_data;
+        uint64_t number = number_bytes == 4 ? key_u32(at) : key_u64(at);
+        assert_in_range(number, 1, BOOKS);
+        assert_int_equal(key_u64(at + number_bytes), last[number] + 1);
+        last[number] += each;
     }
     mdb_cursor_close(cursor);
     for (int n = 1; n <= BOOKS; n++)
-        assert_int_equal(last[n], c->last_seq[n]);
-}
-
-/* The same of each account's blocks: not one more than its row tells of, though its events may reach into the next. */
-static void check_blocks(struct content *c)
-{
-    MDB_val key, value;
-    uint64_t last[BOOKS + 1] = {0};
-    MDB_cursor *cursor = open_table(c, TABLE_POSTINGS);
-    while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
-        uint64_t account_no = key_u64(key.mv_data);
-        assert_in_range(account_no, 1, BOOKS);
-        assert_int_equal(key_u64((const uint8_t *)key.mv_data + 8), last[account_no] + 1);
-        last[account_no] += 8;
-    }
-    mdb_cursor_close(cursor);
-    for (int n = 1; n <= BOOKS; n++)
-        assert_int_equal(last[n], blocked_seq(c->last_seq[n]));
+        assert_int_equal(last[n], c->last_seq[n] / each * each);
 }
 
 static void check_transactions(struct content *c)
@@ -185,8 +168,8 @@ static void check_copy(struct fixture *f)
     struct content c;
     open_copy(&c, f->file);
     assert_int_equal(c.last_seq[1] + c.last_seq[2] + c.last_seq[3], c.meta.event_count);
-    check_blocks(&c);
-    check_events(&c);
+    check_sequences(&c, TABLE_POSTINGS, 8, BLOCK_SEQS);
+    check_sequences(&c, TABLE_EVENTS, 4, 1);
     check_transactions(&c);
     assert_in_range(c.meta.event_count, EVENTS_BEFORE, f->meta.event_count);
     close_copy(&c);
