@@ -16,8 +16,6 @@
 #include "common/index_cache.h"
 #include "common/report.h"
 
-#include <uthash.h>
-
 /* A cursor that is kept from one transaction to the next. */
 struct kept_cursor {
     MDB_cursor *cursor; /* NULL: not needed yet */
@@ -214,20 +212,6 @@ int index_row_count(struct index_reader *r, enum index_table table, uint64_t *co
     return errno_of(error);
 }
 
-int index_each_row(struct index_reader *r, enum index_table table, index_row_fn *each, void *context)
-{
-    MDB_cursor *cursor;
-    MDB_val k, v;
-    int error = errno_of(mdb_cursor_open(r->txn, r->table[table], &cursor));
-    if (error)
-        return error;
-    int mdb_error;
-    while (error == 0 && (mdb_error = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0)
-        error = each(context, bytes_of(k.mv_data, k.mv_size), bytes_of(v.mv_data, v.mv_size));
-    mdb_cursor_close(cursor);
-    return error ? error : mdb_error == MDB_NOTFOUND ? 0 : errno_of(mdb_error);
-}
-
 int index_reader_meta(struct index_reader *r, struct index_meta *out)
 {
     return get_row(r, TABLE_META, "state", 5, out, sizeof *out);
@@ -379,12 +363,17 @@ int index_transaction(struct index_reader *r, struct uuid id, uint32_t *book_no,
     return 0;
 }
 
+static bool starts_with(const MDB_val *k, const uint8_t *prefix, size_t prefix_len)
+{
+    return prefix_len == 0 || (k->mv_size >= prefix_len && memcmp(k->mv_data, prefix, prefix_len) == 0);
+}
+
 /* Places a cursor on the first key >= `key`; ENOENT when there is none with the same first `prefix_len` bytes. */
 static int seek(MDB_cursor *cursor, const uint8_t *key, size_t key_len, size_t prefix_len, MDB_val *k, MDB_val *v)
 {
     *k = (MDB_val){key_len, (void *)key};
     int error = mdb_cursor_get(cursor, k, v, MDB_SET_RANGE);
-    if (error == 0 && (k->mv_size < prefix_len || memcmp(k->mv_data, key, prefix_len) != 0))
+    if (error == 0 && !starts_with(k, key, prefix_len))
         return ENOENT;
     return errno_of(error);
 }
@@ -392,9 +381,30 @@ static int seek(MDB_cursor *cursor, const uint8_t *key, size_t key_len, size_t p
 static int step(MDB_cursor *cursor, MDB_cursor_op op, const uint8_t *prefix, size_t prefix_len, MDB_val *k, MDB_val *v)
 {
     int error = mdb_cursor_get(cursor, k, v, op);
-    if (error == 0 && (k->mv_size < prefix_len || memcmp(k->mv_data, prefix, prefix_len) != 0))
+    if (error == 0 && !starts_with(k, prefix, prefix_len))
         return ENOENT;
     return errno_of(error);
+}
+
+int index_each_row(struct index_reader *r, enum index_table table, struct bytes prefix, index_row_fn *each,
+                   void *context)
+{
+    MDB_cursor *cursor;
+    MDB_val k, v;
+    assert(r->reading);
+    int error = errno_of(mdb_cursor_open(r->txn, r->table[table], &cursor));
+    if (error)
+        return error;
+    int told = 0;
+    error = prefix.len ? seek(cursor, prefix.base, prefix.len, prefix.len, &k, &v)
+                       : errno_of(mdb_cursor_get(cursor, &k, &v, MDB_FIRST));
+    while (error == 0 && told == 0) {
+        told = each(context, bytes_of(k.mv_data, k.mv_size), bytes_of(v.mv_data, v.mv_size));
+        if (told == 0)
+            error = step(cursor, MDB_NEXT, prefix.base, prefix.len, &k, &v);
+    }
+    mdb_cursor_close(cursor);
+    return told ? told : error == ENOENT ? 0 : error;
 }
 
 /* The seqs of the account's last block that begins with one <= `seq`; ENOENT when there is none. */
@@ -458,12 +468,6 @@ int index_account_at(struct index_reader *r, uint32_t book_no, const struct acco
     return error;
 }
 
-static int open_cursor(struct index_reader *r, enum index_table table, MDB_cursor **cursor)
-{
-    assert(r->reading);
-    return errno_of(mdb_cursor_open(r->txn, r->table[table], cursor));
-}
-
 struct history {
     struct index_reader *reader;
     uint32_t book_no;
@@ -521,126 +525,4 @@ int index_history(struct index_reader *r, uint32_t book_no, const struct account
         error = give_postings(&h, account->tail);
     *exhausted = error == 0 && h.count < limit;
     return error == ECANCELED ? 0 : error;
-}
-
-/* Sums by asset while a trial balance is added up. */
-struct asset_sum {
-    uint32_t asset_no;
-    u128 debits, credits;
-    UT_hash_handle hh;
-};
-
-static void *must(void *p)
-{
-    if (!p)
-        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory while adding up a trial balance");
-    return p;
-}
-
-static int add_to_sum(struct asset_sum **sums, uint32_t asset_no, u128 debits, u128 credits)
-{
-    struct asset_sum *s;
-    HASH_FIND(hh, *sums, &asset_no, sizeof asset_no, s);
-    if (!s) {
-        s = must(calloc(1, sizeof *s));
-        s->asset_no = asset_no;
-        HASH_ADD(hh, *sums, asset_no, sizeof s->asset_no, s);
-    }
-    return __builtin_add_overflow(s->debits, debits, &s->debits) ||
-                   __builtin_add_overflow(s->credits, credits, &s->credits)
-               ? EOVERFLOW
-               : 0;
-}
-
-/* The book's sums as they stand: one row for each asset. */
-static int current_sums(struct index_reader *r, uint32_t book_no, struct asset_sum **sums)
-{
-    uint8_t key[8];
-    MDB_cursor *cursor;
-    MDB_val k, v;
-    int error = open_cursor(r, TABLE_SUMS, &cursor);
-    if (error)
-        return error;
-    sum_table_key(book_no, 0, key);
-    for (error = seek(cursor, key, 8, 4, &k, &v); error == 0; error = step(cursor, MDB_NEXT, key, 4, &k, &v)) {
-        struct sum_row row;
-        if (k.mv_size != 8 || v.mv_size != sizeof row) {
-            error = EIO;
-            break;
-        }
-        memcpy(&row, v.mv_data, sizeof row);
-        error = add_to_sum(sums, key_u32((const uint8_t *)k.mv_data + 4), row.debits, row.credits);
-        if (error)
-            break;
-    }
-    mdb_cursor_close(cursor);
-    return error == ENOENT ? 0 : error;
-}
-
-/* The same at a seq in the past: one lookup for each account of the book. */
-static int past_sums(struct index_reader *r, uint32_t book_no, uint64_t seq, struct asset_sum **sums)
-{
-    uint8_t key[4];
-    MDB_cursor *accounts;
-    MDB_val k, v;
-    int error = open_cursor(r, TABLE_ACCOUNTS, &accounts);
-    if (error)
-        return error;
-    number_key(book_no, key);
-    for (error = seek(accounts, key, 4, 4, &k, &v); error == 0; error = step(accounts, MDB_NEXT, key, 4, &k, &v)) {
-        struct account_value account;
-        struct account_sums at;
-        error = account_value_read(bytes_of(v.mv_data, v.mv_size), &account);
-        if (error == 0)
-            error = index_account_at(r, book_no, &account, seq, &at);
-        if (error == 0 && at.updated_seq > 0)
-            error = add_to_sum(sums, account.row.asset_no, at.debits, at.credits);
-        if (error)
-            break;
-    }
-    mdb_cursor_close(accounts);
-    return error == ENOENT ? 0 : error;
-}
-
-static int compare_lines(const void *a, const void *b)
-{
-    const struct trial_line *x = a, *y = b;
-    size_t shorter = x->asset.len < y->asset.len ? x->asset.len : y->asset.len;
-    int order = shorter ? memcmp(x->asset.base, y->asset.base, shorter) : 0;
-    return order ? order : (x->asset.len > y->asset.len) - (x->asset.len < y->asset.len);
-}
-
-static int lines_of_sums(struct index_reader *r, struct asset_sum *sums, struct trial_line **lines, size_t *count)
-{
-    *count = 0;
-    *lines = must(calloc(HASH_COUNT(sums) + 1, sizeof **lines));
-    for (struct asset_sum *s = sums; s; s = s->hh.next) {
-        struct asset_definition asset;
-        int error = index_asset(r, s->asset_no, &asset);
-        if (error)
-            return error == ENOENT ? EIO : error;
-        (*lines)[(*count)++] = (struct trial_line){asset.id, s->debits, s->credits};
-    }
-    qsort(*lines, *count, sizeof **lines, compare_lines);
-    return 0;
-}
-
-int index_trial_balance(struct index_reader *r, uint32_t book_no, uint64_t seq, struct trial_line **lines,
-                        size_t *count)
-{
-    struct asset_sum *sums = NULL, *s, *next;
-    *lines = NULL;
-    int error = seq == UINT64_MAX ? current_sums(r, book_no, &sums) : past_sums(r, book_no, seq, &sums);
-    if (error == 0)
-        error = lines_of_sums(r, sums, lines, count);
-    HASH_ITER(hh, sums, s, next)
-    {
-        HASH_DEL(sums, s);
-        free(s);
-    }
-    if (error) {
-        free(*lines);
-        *lines = NULL;
-    }
-    return error;
 }

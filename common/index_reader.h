@@ -38,10 +38,10 @@ int index_row(struct index_reader *reader, enum index_table table, const void *k
               struct bytes *value) __attribute__((warn_unused_result));
 int index_row_count(struct index_reader *reader, enum index_table table, uint64_t *count)
     __attribute__((warn_unused_result));
-/* Every row in the order of keys, until `each` returns other than 0, which is returned. */
+/* Rows whose keys begin with `prefix`, in the order of keys, until `each` returns other than 0, which is returned. */
 typedef int index_row_fn(void *context, struct bytes key, struct bytes value);
-int index_each_row(struct index_reader *reader, enum index_table table, index_row_fn *each, void *context)
-    __attribute__((warn_unused_result));
+int index_each_row(struct index_reader *reader, enum index_table table, struct bytes prefix, index_row_fn *each,
+                   void *context) __attribute__((warn_unused_result));
 
 int index_reader_meta(struct index_reader *reader, struct index_meta *out) __attribute__((warn_unused_result));
 
@@ -89,17 +89,5 @@ int index_event(struct index_reader *reader, uint32_t book_no, uint64_t seq, int
     __attribute__((warn_unused_result));
 int index_transaction(struct index_reader *reader, struct uuid id, uint32_t *book_no, uint64_t *seq)
     __attribute__((warn_unused_result));
-
-/*
- * Sums by asset of the book's postings with seq <= `seq` (UINT64_MAX: all),
- * sorted by asset id, lines without any posting left out. *lines is newly
- * allocated (free it); the ids point into the mapping.
- */
-struct trial_line {
-    struct bytes asset;
-    u128 debits, credits;
-};
-int index_trial_balance(struct index_reader *reader, uint32_t book_no, uint64_t seq, struct trial_line **lines,
-                        size_t *count) __attribute__((warn_unused_result));
 
 #endif

@@ -251,13 +251,13 @@ static int load_tables(struct loading *l, const struct index_meta *meta)
     if (error == 0 && (assets != meta->asset_count || books != meta->book_count))
         error = EBADMSG;
     if (error == 0)
-        error = index_each_row(l->reader, TABLE_ASSET_BY_NO, load_asset, l);
+        error = index_each_row(l->reader, TABLE_ASSET_BY_NO, BYTES_LITERAL(""), load_asset, l);
     if (error == 0)
-        error = index_each_row(l->reader, TABLE_BOOK_BY_NO, load_book, l);
+        error = index_each_row(l->reader, TABLE_BOOK_BY_NO, BYTES_LITERAL(""), load_book, l);
     if (error == 0)
-        error = index_each_row(l->reader, TABLE_ACCOUNTS, load_account, l);
+        error = index_each_row(l->reader, TABLE_ACCOUNTS, BYTES_LITERAL(""), load_account, l);
     if (error == 0)
-        error = index_each_row(l->reader, TABLE_SUMS, load_sum, l);
+        error = index_each_row(l->reader, TABLE_SUMS, BYTES_LITERAL(""), load_sum, l);
     if (error == 0)
         error = index_row_count(l->reader, TABLE_POSTINGS, &l->ledger->block_count);
     if (error == 0)

@@ -15,6 +15,7 @@
 #include "server/ledger_json.h"
 #include "server/posting_text.h"
 #include "server/query.h"
+#include "server/trial_balance.h"
 #include "server/worker.h"
 
 /* --- shared pieces --- */
@@ -222,7 +223,7 @@ static int read_trial_balance(struct exchange *e, bool past, struct timestamp as
         if (seq == book.last_seq)
             seq = UINT64_MAX;
     }
-    return index_trial_balance(e->worker->index, book.book_no, seq, lines, count);
+    return trial_balance_read(e->worker->index, book.book_no, seq, lines, count);
 }
 
 static void write_trial_balance(struct exchange *e, bool past, struct timestamp as_of, const struct trial_line *lines,
