@@ -22,8 +22,8 @@
 #include "server/request_log.h"
 #include "server/worker.h"
 
-#define PIECE_BYTES 65536 /* a piece ends with the event that passes it */
-#define PIECE_EVENTS 256
+#define OLDER_BYTES 65536 /* a piece that one stream reads for itself ends with the event that passes it */
+#define OLDER_EVENTS 256
 #define KEPT_BYTES_A_STREAM 32768 /* of a book's newest events, for each of its streams */
 #define KEPT_BYTES_MAX (1u << 20)
 #define CAUGHT_UP_EVENTS_MAX 4096 /* in one go, of a book whose streams rested */
@@ -61,6 +61,8 @@ struct event_stream {
     uint64_t sent_bytes;
     uint64_t last_sent_ns; /* 0: nothing yet */
     uint64_t level_position; /* of the log, when the stream last lacked nothing; 0: never yet */
+    struct event_sheet *sheet; /* that the piece on its way is from, or NULL */
+    struct buffer older;       /* else it is this: read for this stream alone */
     enum stream_state state;
     struct event_stream *prev, *next;
 };
@@ -72,7 +74,7 @@ struct event_streams {
     uint64_t fed_position; /* durable_position that all ready streams have seen */
     uint64_t feed_after_ns; /* not before */
     struct json_text *json;
-    struct buffer piece;
+    struct buffer text; /* of a book's next event */
     struct arena *arena; /* of the event being written */
 };
 
@@ -82,7 +84,7 @@ struct event_streams *event_streams_create(struct worker *worker)
     if (!s)
         report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory");
     s->worker = worker;
-    s->json = json_text_create(&s->piece);
+    s->json = json_text_create(&s->text);
     s->arena = arena_create();
     return s;
 }
@@ -168,12 +170,13 @@ static void catch_up(struct event_streams *s, struct fed_book *fed)
     int error = index_find_book(s->worker->index, book_name(fed), &book);
     if (!fed->begun)
         begin_texts(s, fed);
-    if (book.last_seq >= event_texts_next(&fed->texts) + CAUGHT_UP_EVENTS_MAX)
+    if (book.last_seq >= fed->texts.next + CAUGHT_UP_EVENTS_MAX)
         event_texts_begin(&fed->texts, book.last_seq + 1 - CAUGHT_UP_EVENTS_MAX);
-    while (error == 0 && event_texts_next(&fed->texts) <= book.last_seq) {
-        error = write_event(s, book.book_no, event_texts_next(&fed->texts), &fed->texts.text);
+    while (error == 0 && fed->texts.next <= book.last_seq) {
+        buffer_clear(&s->text);
+        error = write_event(s, book.book_no, fed->texts.next, &s->text);
         if (error == 0)
-            event_texts_take(&fed->texts, kept_bytes(fed));
+            event_texts_take(&fed->texts, buffer_bytes(&s->text), kept_bytes(fed));
     }
     fed->begun = error == 0 || error == ENOENT;
     if (fed->begun)
@@ -194,7 +197,7 @@ static void catch_all_up(struct event_streams *s)
 
 /* --- feeding --- */
 
-/* Fills the piece with what comes behind the cursor, and moves the cursor over it. */
+/* Reads what comes behind the cursor, and moves the cursor over it. */
 static int collect(struct event_stream *stream)
 {
     struct event_streams *s = stream->owner;
@@ -203,8 +206,8 @@ static int collect(struct event_stream *stream)
     int error = index_find_book(s->worker->index, book_name(stream->fed), &book);
     if (error)
         return error == ENOENT ? 0 : error;
-    for (int i = 0; i < PIECE_EVENTS && stream->cursor < book.last_seq && s->piece.len < PIECE_BYTES; i++) {
-        error = write_event(s, book.book_no, stream->cursor + 1, &s->piece);
+    for (int i = 0; i < OLDER_EVENTS && stream->cursor < book.last_seq && stream->older.len < OLDER_BYTES; i++) {
+        error = write_event(s, book.book_no, stream->cursor + 1, &stream->older);
         if (error)
             return error;
         stream->cursor++;
@@ -223,6 +226,13 @@ static void end_stream(struct event_stream *stream)
     http_stream_end(stream->http);
 }
 
+static void release_piece(struct event_stream *stream)
+{
+    event_sheet_release(&stream->sheet);
+    buffer_clear(&stream->older);
+}
+
+/* It is held until it is written, or the stream is closed. */
 static void send_piece(struct event_stream *stream, struct bytes piece)
 {
     assert(stream->state == STREAM_READY);
@@ -244,11 +254,13 @@ static void feed_newest(struct event_stream *stream)
 {
     struct fed_book *fed = stream->fed;
     uint64_t before = stream->cursor;
-    struct bytes piece = event_texts_behind(&fed->texts, &stream->cursor, PIECE_BYTES);
-    if (stream->cursor + 1 >= event_texts_next(&fed->texts))
+    struct bytes piece;
+    buffer_free(&stream->older);
+    stream->sheet = event_texts_hold(&fed->texts, &stream->cursor, &piece);
+    if (stream->cursor + 1 >= fed->texts.next)
         stream->level_position = fed->position;
     counter_add(&stream->owner->worker->slot->counters.events_sent, stream->cursor - before);
-    if (piece.len > 0)
+    if (stream->sheet)
         send_piece(stream, piece);
 }
 
@@ -257,7 +269,6 @@ static void feed_older(struct event_stream *stream)
 {
     struct event_streams *s = stream->owner;
     struct worker *w = s->worker;
-    buffer_clear(&s->piece);
     int error = worker_begin_reading(w);
     if (error == 0) {
         error = collect(stream);
@@ -267,8 +278,8 @@ static void feed_older(struct event_stream *stream)
         request_log_error(stream->exchange, "an event stream ends: cannot read event %" PRIu64 ": %s",
                           stream->cursor + 1, strerror(error));
         end_stream(stream);
-    } else if (s->piece.len > 0) {
-        send_piece(stream, buffer_bytes(&s->piece));
+    } else if (stream->older.len > 0) {
+        send_piece(stream, buffer_bytes(&stream->older));
     }
 }
 
@@ -284,6 +295,7 @@ static void feed(struct event_stream *stream)
 static void on_ready(void *context)
 {
     struct event_stream *stream = context;
+    release_piece(stream);
     if (stream->state == STREAM_PARTING)
         end_stream(stream);
     if (stream->state != STREAM_WRITING)
@@ -388,6 +400,8 @@ static void on_closed(void *context)
     struct event_stream *stream = context;
     struct event_streams *s = stream->owner;
     DL_DELETE(s->streams, stream);
+    release_piece(stream);
+    buffer_free(&stream->older);
     leave_book(s, stream->fed);
     atomic_fetch_sub(&s->worker->slot->event_streams, 1);
     exchange_leave_flight(stream->exchange);

@@ -26,7 +26,6 @@ struct http_stream {
     h2o_req_t *req;
     void (*ready)(void *context);
     void *context;
-    char *sending; /* h2o points into it until it calls proceed */
 };
 
 struct http_request {
@@ -128,7 +127,6 @@ static void dispose_request(void *p)
     http_connection_end(request->connection);
     if (request->closed)
         request->closed(request->closed_context);
-    free(request->stream.sending);
     give_arena_back(request->server, request->arena);
 }
 
@@ -367,8 +365,6 @@ static void stream_proceed(h2o_generator_t *super, h2o_req_t *req)
 {
     struct http_stream *stream = (struct http_stream *)super;
     (void)req;
-    free(stream->sending);
-    stream->sending = NULL;
     stream->ready(stream->context);
 }
 
@@ -403,12 +399,8 @@ struct http_stream *http_stream_begin(struct http_request *request, const char *
 
 void http_stream_send(struct http_stream *stream, struct bytes bytes)
 {
-    assert(bytes.len > 0 && !stream->sending);
-    stream->sending = malloc(bytes.len);
-    if (!stream->sending)
-        report_fatal(EXIT_STATUS_NO_MEMORY, "out of memory in an event stream");
-    memcpy(stream->sending, bytes.base, bytes.len);
-    h2o_iovec_t vector = h2o_iovec_init(stream->sending, bytes.len);
+    assert(bytes.len > 0);
+    h2o_iovec_t vector = h2o_iovec_init(bytes.base, bytes.len);
     http_connection_sends(http_connection_of(stream->req), bytes.len);
     h2o_send(stream->req, &vector, 1, H2O_SEND_STATE_IN_PROGRESS);
 }

@@ -118,7 +118,7 @@ void http_refuse(struct http_request *request, int status, struct bytes body);
 struct http_stream *http_stream_begin(struct http_request *request, const char *content_type,
                                       const struct http_header *headers, size_t header_count,
                                       void (*ready)(void *context), void *context);
-/* Not empty. The bytes are copied. */
+/* Not empty. The bytes stay as they are until ready or closed is called. */
 void http_stream_send(struct http_stream *stream, struct bytes bytes);
 void http_stream_end(struct http_stream *stream);
 /* Has its client closed its half? It may have left, which a write finds out, or still read. */
