@@ -12,6 +12,7 @@
 
 #define ROOM_LEAST_BYTES (128u << 10)
 #define CONNECT_S 30
+#define DATA "data: "
 
 int event_feed_open(struct event_feed *feed, const struct target *target, uint32_t book, uint64_t from, int timeout_s)
 {
@@ -36,35 +37,26 @@ void event_feed_close(struct event_feed *feed)
     *feed = (struct event_feed){.fd = -1};
 }
 
-/* The value of a line of one event that begins with `name`, or NULL. */
-static const char *find_line(const char *block, const char *end, const char *name, size_t *length)
-{
-    size_t name_length = strlen(name);
-    while (block < end) {
-        const char *newline = memchr(block, '\n', (size_t)(end - block)), *line_end = newline ? newline : end;
-        if ((size_t)(line_end - block) > name_length && memcmp(block, name, name_length) == 0) {
-            *length = (size_t)(line_end - block) - name_length;
-            return block + name_length;
-        }
-        block = line_end + 1;
-    }
-    return NULL;
-}
-
-/* Hands on what is whole, and moves the rest to the front. False: on_event said so. */
+/* Hands on what is whole, up to its empty line, and moves the rest to the front. False: on_event said so. */
 static bool hand_on(struct event_feed *feed, event_fn *on_event, void *context)
 {
-    const char *p = feed->base, *end = feed->base + feed->text_length, *gap;
+    const char *rest = feed->base, *line = rest, *end = rest + feed->text_length, *newline, *data = NULL;
+    size_t length = 0;
     bool go_on = true;
-    while (go_on && (gap = memmem(p, (size_t)(end - p), "\n\n", 2)) != NULL) {
-        size_t length;
-        const char *data = find_line(p, gap, "data: ", &length);
-        if (data)
-            go_on = on_event(context, data, length);
-        p = gap + 2;
+    while (go_on && (newline = memchr(line, '\n', (size_t)(end - line))) != NULL) {
+        if (newline == line) {
+            if (data)
+                go_on = on_event(context, data, length);
+            data = NULL;
+            rest = newline + 1;
+        } else if ((size_t)(newline - line) > strlen(DATA) && memcmp(line, DATA, strlen(DATA)) == 0) {
+            data = line + strlen(DATA);
+            length = (size_t)(newline - data);
+        }
+        line = newline + 1;
     }
-    feed->text_length = (size_t)(end - p);
-    memmove(feed->base, p, feed->text_length);
+    feed->text_length = (size_t)(end - rest);
+    memmove(feed->base, rest, feed->text_length);
     feed->length = feed->text_length;
     return go_on;
 }
