@@ -10,7 +10,6 @@
 
 #define BOOKS_KEPT_BITS 6
 #define BOOK_NAME_KEPT_BYTES 48
-#define TIMES_KEPT_BITS 12
 #define ASSETS_KEPT 128
 #define ASSET_KEPT_BYTES 512
 
@@ -34,7 +33,7 @@ struct kept_asset {
 
 struct index_cache {
     struct kept_book books[1u << BOOKS_KEPT_BITS];
-    struct kept_time times[1u << TIMES_KEPT_BITS];
+    struct kept_time times[INDEX_CACHE_TIMES];
     struct kept_asset assets[ASSETS_KEPT]; /* by number */
 };
 
@@ -105,7 +104,7 @@ void index_cache_keep_book(struct index_cache *cache, struct bytes name, const s
 
 static size_t time_place(uint32_t book_no, uint64_t seq)
 {
-    return place_of(seq ^ (uint64_t)book_no << 40, TIMES_KEPT_BITS);
+    return place_of(seq ^ (uint64_t)book_no << 40, INDEX_CACHE_TIMES_BITS);
 }
 
 bool index_cache_time(const struct index_cache *cache, uint32_t book_no, uint64_t seq, int64_t *at_us)

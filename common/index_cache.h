@@ -6,7 +6,7 @@
  * index costs a thousand instructions and more, one here some tens.
  *
  * Everything here is of one index: clear it when another one comes in its
- * place. Bounded: 120 KB, and 128 definitions of 512 bytes at most.
+ * place. Bounded: 800 KB, and 128 definitions of 512 bytes at most.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +16,9 @@
 #include "common/index_schema.h"
 
 struct index_cache;
+
+#define INDEX_CACHE_TIMES_BITS 15
+#define INDEX_CACHE_TIMES (1u << INDEX_CACHE_TIMES_BITS) /* events' times are kept */
 
 struct index_cache *index_cache_create(void);
 void index_cache_destroy(struct index_cache **cache);
