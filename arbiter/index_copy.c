@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/paced_file.h"
+#include "common/small_folios.h"
 
 #define PIECE_BYTES (256u << 10)
 #define COPY_BYTES_PER_S (256u << 20) /* twice a backup's: until it ends, a start has the longer tail to read */
@@ -61,7 +62,7 @@ static int open_source(struct copy *c, const char *path)
     if (error == 0)
         error = mdb_env_set_maxdbs(c->from, INDEX_TABLE_COUNT);
     if (error == 0)
-        error = mdb_env_open(c->from, path, MDB_RDONLY | MDB_NOTLS, 0600);
+        error = mdb_env_open(c->from, path, MDB_RDONLY | MDB_NOTLS | SMALL_FOLIOS_MDB, 0600);
     if (error == 0)
         error = open_tables(c->from, 0, c->from_table);
     if (error == 0)

@@ -15,6 +15,7 @@
 #include "common/exit_status.h"
 #include "common/report.h"
 #include "common/rfc3339.h"
+#include "common/small_folios.h"
 
 #define MAP_STEP_BYTES (16u << 20)
 #define READERS_MAX 512
@@ -84,7 +85,7 @@ static int open_environment(struct index_writer *w, const char *path)
     if (error == 0)
         error = mdb_env_set_mapsize(w->env, w->map_bytes);
     if (error == 0)
-        error = mdb_env_open(w->env, path, MDB_WRITEMAP | MDB_NOSYNC | MDB_NOTLS, 0600);
+        error = mdb_env_open(w->env, path, MDB_WRITEMAP | MDB_NOSYNC | MDB_NOTLS | SMALL_FOLIOS_MDB, 0600);
     if (error == 0)
         error = mdb_env_stat(w->env, &stat);
     if (error == 0)

@@ -15,6 +15,7 @@
 #include "common/exit_status.h"
 #include "common/index_cache.h"
 #include "common/report.h"
+#include "common/small_folios.h"
 
 /* A cursor that is kept from one transaction to the next. */
 struct kept_cursor {
@@ -112,6 +113,7 @@ int index_reader_open(const char *data_dir, struct index_reader **out)
     if (!r)
         return ENOMEM;
     r->path = data_dir_path(data_dir, DATA_DIR_INDEX);
+    r->flags = SMALL_FOLIOS_MDB;
     r->cache = index_cache_create();
     *out = r;
     return 0;

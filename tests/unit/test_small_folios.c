@@ -1,4 +1,4 @@
-/* What a page that is changed through a mapping costs, by how its file came into the page cache. */
+/* What a page that is changed through a mapping costs where its file was read, or written, before. */
 #include "common/small_folios.h"
 
 #include <setjmp.h>
@@ -7,19 +7,17 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/durable_file.h"
+#include "tests/unit/page_cost.h"
 #include "tests/unit/scratch_dir.h"
 
 #define FILE_BYTES (8u << 20)
-#define PAGE_BYTES 4096u
 
 static uint8_t content[FILE_BYTES];
 
@@ -38,35 +36,6 @@ static void drop_from_cache(int fd)
     assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
 }
 
-/* How many bytes this process has made dirty; counted when a clean folio becomes so. */
-static uint64_t dirtied(void)
-{
-    char line[64];
-    uint64_t bytes = UINT64_MAX;
-    FILE *f = fopen("/proc/self/io", "r");
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "write_bytes: %" SCNu64, &bytes) == 1)
-            break;
-    if (f)
-        fclose(f);
-    return bytes;
-}
-
-/* Of one byte changed in every 64th page of what is clean. */
-static void check_cost(int fd)
-{
-    uint64_t before = dirtied(), pages = 0;
-    if (before == UINT64_MAX)
-        skip(); /* a kernel that does not count */
-    uint8_t *map = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    assert_ptr_not_equal(map, MAP_FAILED);
-    for (size_t at = 0; at < FILE_BYTES; at += 64 * PAGE_BYTES, pages++)
-        map[at] = 'y';
-    assert_in_range(dirtied() - before, 0, pages * PAGE_BYTES + 4 * PAGE_BYTES);
-    assert_int_equal(munmap(map, FILE_BYTES), 0);
-    close(fd);
-}
-
 static void a_page_of_a_file_that_was_read_is_dirtied_alone(void **state)
 {
     char path[300];
@@ -76,7 +45,8 @@ static void a_page_of_a_file_that_was_read_is_dirtied_alone(void **state)
     small_folios_for_reads(fd);
     for (off_t at = 0; at < (off_t)FILE_BYTES; at += 1 << 20)
         assert_int_equal(pread(fd, content, 1 << 20, at), 1 << 20);
-    check_cost(fd);
+    assert_pages_are_dirtied_alone(fd, FILE_BYTES);
+    close(fd);
 }
 
 static void a_page_of_a_file_that_was_written_is_dirtied_alone(void **state)
@@ -86,7 +56,8 @@ static void a_page_of_a_file_that_was_written_is_dirtied_alone(void **state)
     for (off_t at = 0; at < (off_t)FILE_BYTES; at += 256 << 10)
         assert_int_equal(small_folios_write(fd, content + at, 256 << 10, at), 0);
     assert_int_equal(fsync(fd), 0);
-    check_cost(fd);
+    assert_pages_are_dirtied_alone(fd, FILE_BYTES);
+    close(fd);
 }
 
 static void what_is_written_is_all_of_it(void **state)
