@@ -103,8 +103,8 @@ def batches(bench):
     return [Row(f"batches of 50, 32 connections, TALEA_WRITE_BATCH_MAX={BATCH_GROUP}",
                 ">= 150,000 drafts/s, or 0.8 of the floor", f"{count(most)}/s, {part:.2f}",
                 most >= 150000 or part >= 0.8,
-                f"{over(ours)}: {latencies(ours)}; with the default of 64 {count(median(usual, drafts))}/s, {latencies(usual)}; "
-                f"floor, whose groups have no limit, {count(median(floor, drafts))} drafts/s")]
+                f"{over(ours)}: {latencies(ours)}; with the default of 64 {count(median(usual, drafts))}/s, "
+                f"{latencies(usual)}; floor, whose groups have no limit, {count(median(floor, drafts))} drafts/s")]
 
 
 # --- reads ---
@@ -156,7 +156,8 @@ def half_load(bench):
     ours, floor = zip(*bench.by_turns(at_half)[0])
     part = median(ours, tail)
     return [Row("p99 at half of the highest rate", "<= 3 x p50", f"{part:.1f} x", part <= 3 and not unsent(ours),
-                f"{over(ours)}, {count(median(ours, lambda run: run['rate']))}/s offered: {latencies(ours)}{unsent(ours)}; "
+                f"{over(ours)}, {count(median(ours, lambda run: run['rate']))}/s offered: "
+                f"{latencies(ours)}{unsent(ours)}; "
                 f"floor {latencies(floor)}, {median(floor, tail):.1f} x{unsent(floor)}")]
 
 
