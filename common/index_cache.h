@@ -6,7 +6,7 @@
  * index costs a thousand instructions and more, one here some tens.
  *
  * Everything here is of one index: clear it when another one comes in its
- * place. Bounded: 800 KB, and 128 definitions of 512 bytes at most.
+ * place. Bounded: 3.2 MB, and 128 definitions of 512 bytes at most.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,7 +17,7 @@
 
 struct index_cache;
 
-#define INDEX_CACHE_TIMES_BITS 15
+#define INDEX_CACHE_TIMES_BITS 17
 #define INDEX_CACHE_TIMES (1u << INDEX_CACHE_TIMES_BITS) /* events' times are kept */
 
 struct index_cache *index_cache_create(void);
