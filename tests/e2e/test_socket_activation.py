@@ -180,7 +180,8 @@ def test_an_ipv6_socket_is_served(make_ledger, listening):
     connection.request("GET", "/health")
     assert connection.getresponse().status == 200
     connection.close()
-    assert f"on http://[::1]:{port} with" in ledger.stderr_text()
+    # A worker may answer before the master has said that all are ready.
+    wait_until(lambda: f"on http://[::1]:{port} with" in ledger.stderr_text(), "the line that says where it serves")
     ledger.stop()
 
 
