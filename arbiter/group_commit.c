@@ -16,6 +16,7 @@
  * on an account of its own.
  */
 #define GROUP_BYTES_MAX (192u << 10)
+#define PLENTY_DRAFTS 100 /* more of them share a sync than it is worth waiting for */
 #define EVENT_OVERHEAD_BYTES 64 /* what an event adds to book and body */
 #define SLOW_TOLD_EVERY_NS 1000000000u
 #define FULL_DISK_CALM_NS 1000000000u /* every group fitted for this long: there is space again */
@@ -115,12 +116,23 @@ static int reserve(struct group_commit *c, const struct draft_list *taken)
 
 /* --- the steps of one group --- */
 
+/*
+ * Of what waits no more than half, where that is plenty: the other half is decided while this one is on its way to
+ * the disk. One group of all would leave nothing to do meanwhile.
+ */
+static uint64_t most_of_a_book(const struct group_commit *c)
+{
+    uint64_t half = write_queue_count(c->queue) / 2;
+    uint64_t most = half > PLENTY_DRAFTS ? half : PLENTY_DRAFTS;
+    return most < c->settings->write_batch_max ? most : c->settings->write_batch_max;
+}
+
 static void take(struct group_commit *c, struct group *g)
 {
     g->begin_ns = clock_monotonic_ns();
     STAGE_CLEAR(g->stages);
     STAGE_MARK(g->stages, STAGE_TAKEN);
-    write_queue_take(c->queue, c->settings->write_batch_max, GROUP_BYTES_MAX, &g->taken);
+    write_queue_take(c->queue, most_of_a_book(c), GROUP_BYTES_MAX, &g->taken);
 }
 
 /* A full disk refuses the group. */
@@ -243,7 +255,8 @@ static void swap_groups(struct group_commit *c)
 /* To decide much of a group takes longer than to change threads twice; to wait for posts to come does not pay. */
 static bool goes_on_meanwhile(const struct group_commit *c)
 {
-    return c->next->decided && 2 * write_queue_count(c->queue) >= c->settings->write_batch_max;
+    uint64_t full = c->settings->write_batch_max;
+    return c->next->decided && 2 * write_queue_count(c->queue) >= (full < 2 * PLENTY_DRAFTS ? full : 2 * PLENTY_DRAFTS);
 }
 
 /*

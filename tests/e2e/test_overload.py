@@ -1,7 +1,8 @@
 """Full queues and too many requests: a clear answer, and nothing half taken."""
 import threading
 
-from harness import sale
+from harness import sale, wait_until
+from test_metrics import scrape, total
 
 
 def together(count, work):
@@ -72,3 +73,17 @@ def test_a_batch_larger_than_a_group_is_committed_over_several(make_ledger):
     ledger.set_up("shop")
     slots = ledger.post_batch([sale("shop", f"k{n}") for n in range(500)])
     assert [slot["seq"] for slot in slots] == list(range(3, 503))
+
+
+def test_half_of_many_drafts_that_wait_is_left_to_be_decided_while_the_disk_has_the_rest(make_ledger):
+    ledger = make_ledger(write_batch_max=1000, metrics=True)
+    ledger.set_up("shop")
+
+    def groups_and_drafts():
+        metrics = scrape(ledger)
+        return [total(metrics, f"talea_group_commit_drafts_{what}") for what in ("count", "sum")]
+
+    before = groups_and_drafts()
+    ledger.post_batch([sale("shop", f"k{n}") for n in range(400)])
+    wait_until(lambda: groups_and_drafts()[1] == before[1] + 400, "all drafts to be counted")
+    assert groups_and_drafts()[0] == before[0] + 3  # 200, 100, and a hundred is not halved
