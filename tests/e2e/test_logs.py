@@ -443,9 +443,10 @@ def test_a_moved_log_file_is_left_by_who_gets_sigusr1(make_ledger):
     for pid, process in ((worker, "worker 0"), (arbiter, "arbiter")):
         assert moved in open_files(pid)
         os.kill(pid, signal.SIGUSR1)
-        wait_until(lambda: path in open_files(pid), f"{process} to open the file again, though it has nothing to say")
-        assert moved not in open_files(pid)
-        assert f"{process}[{pid}]: log file opened again\n" in read_file(path)
+        # For a moment it has both open, and then it says so.
+        wait_until(lambda: os.path.exists(path) and f"{process}[{pid}]: log file opened again\n" in read_file(path),
+                   f"{process} to open the file again, though it has nothing to say")
+        assert path in open_files(pid) and moved not in open_files(pid)
     before = read_file(moved)
     ledger.request("GET", "/health", headers={"X-Request-Id": "after-the-move"})
     wait_until(lambda: "after-the-move" in read_file(path), "a line in the new file")
