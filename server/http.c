@@ -8,13 +8,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 
-#include "common/exit_status.h"
-#include "common/report.h"
 #include "common/rfc3339.h"
 #include "common/uuid7.h"
 #include "server/http_guard.h"
