@@ -66,9 +66,8 @@ def posts(bench):
         part = ratio(ours, floor, rate)
         rows.append(Row(f"single posts, {connections} connection{'s' * (connections > 1)}", ">= 0.8 of the floor",
                         f"{part:.2f}", part >= 0.8,
-                        f"{over(ours)}: {count(median(ours, rate))}/s, p50 {ms(median(ours, p50))}, "
-                        f"p99 {ms(median(ours, p99))}; floor {count(median(floor, rate))}/s, "
-                        f"{latencies(floor)}"))
+                        f"{over(ours)}: {count(median(ours, rate))}/s, {latencies(ours)}; "
+                        f"floor {count(median(floor, rate))}/s, {latencies(floor)}"))
     return rows
 
 
