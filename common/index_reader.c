@@ -315,29 +315,25 @@ static int find_event(struct index_reader *r, uint32_t book_no, uint64_t seq, st
     return error;
 }
 
-static int find_time(struct index_reader *r, uint32_t book_no, uint64_t seq, int64_t *at_us)
+/*
+ * When the event was committed. Its seq is a multiple of `step`: with few such
+ * multiples in the book it is kept for other searches.
+ */
+static int find_time(struct index_reader *r, const struct book_row *book, uint64_t seq, uint64_t step, int64_t *at_us)
 {
     struct event_row row;
     struct bytes value;
-    int error = find_event(r, book_no, seq, &value);
+    bool keep = book->last_seq / step < INDEX_CACHE_TIMES / 2;
+    if (keep && index_cache_time(r->cache, book->book_no, seq, at_us))
+        return 0;
+    int error = find_event(r, book->book_no, seq, &value);
     if (error)
         return error;
     memcpy(&row, value.base, sizeof row);
     *at_us = row.at_us;
+    if (keep)
+        index_cache_keep_time(r->cache, book->book_no, seq, row.at_us);
     return 0;
-}
-
-/* The same of a seq that is a multiple of `step`: with few such multiples in the book it is kept for other searches. */
-static int find_kept_time(struct index_reader *r, const struct book_row *book, uint64_t seq, uint64_t step,
-                          int64_t *at_us)
-{
-    bool keep = book->last_seq / step < INDEX_CACHE_TIMES / 2;
-    if (keep && index_cache_time(r->cache, book->book_no, seq, at_us))
-        return 0;
-    int error = find_time(r, book->book_no, seq, at_us);
-    if (error == 0 && keep)
-        index_cache_keep_time(r->cache, book->book_no, seq, *at_us);
-    return error;
 }
 
 /*
@@ -355,7 +351,7 @@ int index_seq_at(struct index_reader *r, const struct book_row *book, int64_t at
         int64_t at;
         if (*seq + bit >= book->last_seq) /* which is later */
             continue;
-        int error = find_kept_time(r, book, *seq + bit, bit, &at);
+        int error = find_time(r, book, *seq + bit, bit, &at);
         if (error)
             return error;
         if (at <= at_us)
